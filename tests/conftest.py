@@ -1,0 +1,45 @@
+"""What every test may use: one small Ray cluster, the shared faces, and steady Hypothesis runs."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.s3_server"]
+
+# Ray and TensorFlow make the first example of a property slow; CI must fail the same way twice.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if "CI" in os.environ else "local")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster of two CPUs on this machine, for the whole test session."""
+    import ray
+    import ray.data
+
+    ray.init(
+        "local",
+        num_cpus=2,
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def shared_faces() -> Path:
+    """FER2013's Training and PublicTest faces as Parquet; skips where they are absent."""
+    faces = ROOT.parent / "shared" / "data" / "fer2013" / "faces.parquet"
+    if not faces.exists():
+        pytest.skip(f"{faces.relative_to(ROOT.parent)} is not beside this repository")
+    return faces

@@ -1,0 +1,1 @@
+"""What a run leaves behind: where it is kept, and what makes it complete."""

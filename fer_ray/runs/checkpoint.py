@@ -1,0 +1,248 @@
+"""Checkpoints: complete folders of files, whatever these mean to who wrote them.
+
+A checkpoint is believed because of its manifest, which is written after every file it names and
+deleted before any of them. Nothing is ever pickled: a checkpoint from elsewhere can run no code.
+"""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field, JsonValue, ValidationError
+
+from fer_ray.runs.faults import MissingError
+from fer_ray.runs.layout import (
+    CHECKPOINTS,
+    MANIFEST,
+    SCHEMA_VERSION,
+    Store,
+    checkpoint_folder,
+    checkpoint_step,
+)
+
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
+
+
+class DamagedError(ValueError):
+    """A checkpoint is not what its manifest says; the text names the file."""
+
+
+class FilePromise(BaseModel):
+    """What a manifest says of one file."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What makes a folder a checkpoint: ``manifest.json``."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    step: int
+    files: dict[Name, FilePromise]
+    about: dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A complete checkpoint: its step, and what its writer said about it."""
+
+    step: int
+    about: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A folder under ``checkpoints/`` as far as its listing and its manifest tell.
+
+    ``incomplete``: there is no manifest, as while it is written; ``damaged``: the manifest is none,
+    or the files' sizes are not as it says; ``fault`` is that in a sentence. The content of a
+    ``complete`` one is for ``read`` to verify.
+    """
+
+    step: int
+    state: Literal["complete", "incomplete", "damaged"]
+    about: Mapping[str, JsonValue]
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What ``newest`` found, if anything, and a sentence for each newer folder it passed over."""
+
+    step: int | None
+    files: Mapping[str, bytes]
+    about: Mapping[str, JsonValue]
+    passed_over: tuple[str, ...]
+
+
+def write(run: Store, step: int, files: Mapping[str, bytes], about: Mapping[str, JsonValue]) -> str:
+    """Writes a checkpoint of ``files`` and, last, its manifest; returns the key of its folder.
+
+    What an earlier attempt left in that folder is deleted first.
+
+    Args:
+        run: the run's folder.
+        step: steps taken when it was made.
+        files: content by name; letters, digits, dots, dashes and underscores, no folders.
+        about: JSON that ``complete`` shows without reading any file; finite numbers only.
+
+    Raises:
+        ValueError: a name or a number that cannot be kept; nothing was written.
+        StorageError: the storage refuses.
+    """
+    for name in files:
+        if not re.fullmatch(_NAME, name) or name == MANIFEST:
+            raise ValueError(f"a checkpoint's file must have a plain name, got {name!r}")
+    promises = {
+        name: FilePromise(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in files.items()
+    }
+    manifest = Manifest(step=step, files=promises, about=dict(about))
+    text = json.dumps(manifest.model_dump(), indent=1, allow_nan=False)
+    folder = checkpoint_folder(step)
+    _delete(run, step)
+    for name, data in files.items():
+        run.write_bytes(f"{folder}/{name}", data)
+    run.write_bytes(f"{folder}/{MANIFEST}", text.encode())
+    return folder
+
+
+def survey(run: Store) -> list[Seen]:
+    """Every folder of a checkpoint, whole or not, newest first, by names, sizes and manifests."""
+    sizes: dict[int, dict[str, int]] = {}
+    for entry in run.listing(CHECKPOINTS):
+        folder, _, name = entry.key.removeprefix(f"{CHECKPOINTS}/").partition("/")
+        step = checkpoint_step(folder)
+        if step is not None and name:
+            sizes.setdefault(step, {})[name] = entry.size
+    return [_seen(run, step, sizes[step]) for step in sorted(sizes, reverse=True)]
+
+
+def complete(run: Store) -> list[Found]:
+    """Every complete checkpoint, newest first; its content is for ``read`` to verify."""
+    return [Found(seen.step, seen.about) for seen in survey(run) if seen.state == "complete"]
+
+
+def read(run: Store, step: int) -> tuple[dict[str, bytes], Mapping[str, JsonValue]]:
+    """The files and ``about`` of one checkpoint, every hash verified.
+
+    Raises:
+        DamagedError: there is no readable manifest, or a file is not what it says.
+    """
+    manifest = _manifest(run, step)
+    files = {}
+    for name, promised in manifest.files.items():
+        key = f"{checkpoint_folder(step)}/{name}"
+        data = _content(run, key)
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != promised.sha256:
+            raise DamagedError(f"{key} must have SHA-256 {promised.sha256}, got {digest}")
+        files[name] = data
+    return files, manifest.about
+
+
+def newest(run: Store) -> Loaded:
+    """The newest checkpoint that verifies, read, and why newer ones were passed over."""
+    passed: list[str] = []
+    for seen in survey(run):
+        if seen.state != "complete":
+            passed.append(seen.fault)
+            continue
+        try:
+            files, about = read(run, seen.step)
+        except DamagedError as error:
+            passed.append(str(error))
+            continue
+        return Loaded(seen.step, files, about, tuple(passed))
+    return Loaded(None, {}, {}, tuple(passed))
+
+
+def keep(run: Store, newest: int, also: Container[int] = ()) -> list[int]:
+    """Deletes what is older than the ``newest`` complete checkpoints and not in ``also``.
+
+    Uploads that broke off go too, once a newer checkpoint is complete; before that they may be
+    somebody's, under way. Damaged checkpoints stay, to be looked at. Returns the deleted steps.
+    """
+    seen = survey(run)
+    whole = [one.step for one in seen if one.state == "complete"]
+    broken_off = [
+        one.step for one in seen if one.state == "incomplete" and one.step < max(whole, default=0)
+    ]
+    doomed = [step for step in whole[newest:] + broken_off if step not in also]
+    for step in doomed:
+        _delete(run, step)
+    return doomed
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays of numbers or booleans as an ``.npz``; equal arrays by equal names, equal bytes."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name in sorted(arrays):
+            array = np.asarray(arrays[name], order="C")
+            if array.dtype.kind not in "biufc":
+                raise ValueError(f"array {name} must hold numbers or booleans, got {array.dtype}")
+            member = zipfile.ZipInfo(f"{name}.npy")  # its date is 1980: bytes know no clock
+            with archive.open(member, "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+    return sink.getvalue()
+
+
+def unpack(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of ``pack``, by name."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _delete(run: Store, step: int) -> None:
+    """Deletes a checkpoint, its manifest first: what a kill leaves of it is none."""
+    folder = checkpoint_folder(step)
+    run.delete_file(f"{folder}/{MANIFEST}")
+    run.delete_folder(folder)
+
+
+def _seen(run: Store, step: int, sizes: Mapping[str, int]) -> Seen:
+    """What the ``sizes`` of a folder's files tell of it."""
+    folder = checkpoint_folder(step)
+    if MANIFEST not in sizes:
+        return Seen(step, "incomplete", {}, f"{folder} has no {MANIFEST}: it was not finished")
+    try:
+        manifest = _manifest(run, step)
+    except DamagedError as error:
+        return Seen(step, "damaged", {}, str(error))
+    for name, promised in manifest.files.items():
+        if sizes.get(name) != promised.size:
+            got = f"{sizes[name]}" if name in sizes else "nothing"
+            fault = f"{folder}/{name} must be of {promised.size} bytes, got {got}"
+            return Seen(step, "damaged", manifest.about, fault)
+    return Seen(step, "complete", manifest.about)
+
+
+def _manifest(run: Store, step: int) -> Manifest:
+    """The manifest of one checkpoint."""
+    key = f"{checkpoint_folder(step)}/{MANIFEST}"
+    try:
+        manifest = Manifest.model_validate_json(_content(run, key))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        what = ".".join(map(str, first["loc"])) or "it"
+        raise DamagedError(f"{key} must be a manifest, but {what}: {first['msg']}") from error
+    if manifest.step != step:
+        raise DamagedError(f"{key} must be of step {step}, got {manifest.step}")
+    return manifest
+
+
+def _content(run: Store, key: str) -> bytes:
+    """The content of a file that a checkpoint must have."""
+    try:
+        return run.read_bytes(key)
+    except MissingError as error:
+        raise DamagedError(f"{key} must be there, got nothing") from error

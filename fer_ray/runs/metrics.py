@@ -1,0 +1,107 @@
+"""Figures: how well predictions fit, and each epoch's figures kept as an object of its own.
+
+Object stores cannot append, so every epoch is written apart and all are put together at the end.
+Scores are over all seven emotions whatever a side holds, so that two runs' figures compare.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, log_loss
+
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.runs.layout import EPOCHS, METRICS, SCHEMA_VERSION, Store, epoch_metrics
+from fer_ray.runs.record import read_document, write_document
+
+
+def append(run: Store, epoch: int, values: Mapping[str, Any]) -> None:
+    """Writes one epoch's figures; of an epoch trained again after a fault, the later ones stay.
+
+    Args:
+        run: the run's folder.
+        epoch: counted from 1.
+        values: JSON; a number that is not finite is kept as null, which JSON has for it.
+    """
+    write_document(run, epoch_metrics(epoch), {"epoch": epoch} | _finite(values))
+
+
+def read_all(run: Store, after: int = 0) -> list[dict[str, Any]]:
+    """The figures of every epoch ``after`` one, first to last; of all of them by default.
+
+    Raises:
+        ValueError: what an epoch left cannot be read.
+    """
+    keys = (entry.key for entry in run.listing(EPOCHS) if entry.key > epoch_metrics(after))
+    documents = (read_document(run, key) for key in keys)
+    return [document for document in documents if document is not None]
+
+
+def compose(run: Store) -> list[dict[str, Any]]:
+    """Writes the figures of every epoch into ``metrics.jsonl``, a line each, and returns them."""
+    epochs = read_all(run)
+    lines = (json.dumps({"schema_version": SCHEMA_VERSION} | epoch) + "\n" for epoch in epochs)
+    run.write_bytes(METRICS, "".join(lines).encode())
+    return epochs
+
+
+def from_predictions(
+    labels: Sequence[int] | np.ndarray, probabilities: np.ndarray
+) -> dict[str, Any]:
+    """Scores of predictions: those of ``from_confusion``, and ``log_loss`` (natural logarithm).
+
+    Args:
+        labels: ``(n,)``, 0 to 6, the truth; n at least 1.
+        probabilities: ``(n, 7)``, each row of sum 1 up to rounding; the largest is the prediction.
+    """
+    exact = np.asarray(probabilities, np.float64)
+    exact = exact / exact.sum(axis=1, keepdims=True)  # float32 rows miss 1 by its rounding
+    classes = np.arange(len(EMOTIONS))
+    matrix = confusion_matrix(labels, exact.argmax(axis=1), labels=classes)
+    return from_confusion(matrix) | {"log_loss": float(log_loss(labels, exact, labels=classes))}
+
+
+def from_confusion(matrix: np.ndarray) -> dict[str, Any]:
+    """Accuracy, macro precision, recall and F1, recall by class and the matrix, ready for JSON.
+
+    Equal to scikit-learn's with ``labels=range(7), zero_division=0``: a class that is never
+    predicted has precision 0, one without faces recall 0, and both count in the means.
+
+    Args:
+        matrix: ``(7, 7)`` counts; rows are the true labels, columns the predicted ones.
+
+    Raises:
+        ValueError: another shape, or not one face.
+    """
+    counts = np.asarray(matrix, np.int64)
+    if counts.shape != (len(EMOTIONS), len(EMOTIONS)):
+        raise ValueError(f"a confusion matrix must be 7 by 7, got shape {counts.shape}")
+    if counts.sum() == 0:
+        raise ValueError("a confusion matrix must count at least one face, got none")
+    hits, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    recall = _ratio(hits, true)
+    return {
+        "accuracy": float(hits.sum() / counts.sum()),
+        "macro_precision": float(_ratio(hits, predicted).mean()),
+        "macro_recall": float(recall.mean()),
+        "macro_f1": float(_ratio(2 * hits, true + predicted).mean()),
+        "recall_by_class": dict(zip(EMOTIONS, recall.tolist(), strict=True)),
+        "confusion_matrix": counts.tolist(),
+    }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole``, float64, 0 where there is nothing to divide by."""
+    ratio: np.ndarray = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    return ratio
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with null for every number that JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,108 @@
+"""What a run says of itself: its settings, its data, and how it ended.
+
+``config.yaml`` is itself a file for ``--config``. ``run.json`` is written last: a run that has one
+is finished.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from fer_ray.runs.layout import CONFIG, SCHEMA_VERSION, Store
+
+# These may change when a run goes on: where and how it computes, not what.
+FREE = {"cluster", "storage", "verbose", "run", "training.checkpoint_every_steps"}
+
+_UNSET = object()
+
+# A comment, since --config refuses a key that is no setting.
+_HEAD = f"# schema_version: {SCHEMA_VERSION}\n"
+
+
+def write_config(run: Store, config: BaseModel) -> None:
+    """Writes the resolved settings, sections in the order in which they are declared."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    run.write_bytes(CONFIG, (_HEAD + text).encode())
+
+
+def read_config(run: Store) -> dict[str, Any] | None:
+    """The settings that ``write_config`` wrote; ``None`` where there are none.
+
+    Raises:
+        ValueError: they are of another ``schema_version``, or no sections of settings.
+    """
+    if not run.exists(CONFIG):
+        return None
+    content = run.read_bytes(CONFIG)
+    try:
+        text = content.decode()
+        settings = yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{CONFIG} must be YAML, got other content") from error
+    head = text.partition("\n")[0]
+    if f"{head}\n" != _HEAD:
+        raise ValueError(f"{CONFIG} must begin with {_HEAD.strip()!r}, got {head!r:.60}")
+    if not isinstance(settings, dict):
+        raise ValueError(f"{CONFIG} must hold sections of settings, got {settings!r:.60}")
+    return settings
+
+
+def write_document(run: Store, key: str, body: Mapping[str, Any]) -> None:
+    """Writes a JSON object, such as ``run.json``, with its ``schema_version``.
+
+    Raises:
+        ValueError: a number that is not finite; nothing was written.
+    """
+    document = {"schema_version": SCHEMA_VERSION} | dict(body)
+    run.write_bytes(key, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_document(run: Store, key: str) -> dict[str, Any] | None:
+    """The object that ``write_document`` wrote, without its version; ``None`` if there is none.
+
+    Raises:
+        ValueError: it is no JSON object, or of another ``schema_version``.
+    """
+    if not run.exists(key):
+        return None
+    try:
+        document = json.loads(run.read_bytes(key).decode())
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{key} must be JSON, got other content") from error
+    version = document.pop("schema_version", None) if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"{key} must be of schema_version {SCHEMA_VERSION}, got {version}")
+    return dict(document)
+
+
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Each setting that makes another run of it, as ``training.epochs (10, now 20)``.
+
+    Args:
+        old: settings as ``read_config`` gives them.
+        new: settings now, as ``model_dump(mode="json")`` gives them.
+    """
+    before, now = dict(_flat(old)), dict(_flat(new))
+    return [
+        f"{key} ({_shown(before, key)}, now {_shown(now, key)})"
+        for key in now | before
+        if FREE.isdisjoint((key, key.partition(".")[0]))
+        and before.get(key, _UNSET) != now.get(key, _UNSET)
+    ]
+
+
+def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """``section.field, value`` of settings nested one deep."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", one) for inner, one in value.items())
+        else:
+            yield name, value
+
+
+def _shown(settings: Mapping[str, Any], key: str) -> str:
+    """A value as the user writes it; what a file of another version lacks is unset."""
+    return json.dumps(settings[key], ensure_ascii=False) if key in settings else "unset"

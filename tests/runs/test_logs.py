@@ -1,0 +1,41 @@
+"""fer_ray.runs.logs: what a job said is in its run's folder, however it ended."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from fer_ray.runs import layout, logs
+
+
+def text_of(folder: Path) -> str:
+    (file,) = (folder / "logs").iterdir()
+    return file.read_text()
+
+
+def test_the_log_of_a_failed_job_is_kept(tmp_path: Path) -> None:
+    logger = logging.getLogger("ours")
+
+    def job() -> None:
+        with logs.kept_log(layout.store(str(tmp_path)), logger):
+            logger.warning("half way")
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        job()
+    text = text_of(tmp_path)
+    assert "WARNING ours half way" in text
+    assert text.endswith("OSError: gone\n")
+    assert logger.handlers == []
+
+
+def test_a_log_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_CHARACTERS", 500)
+    logger = logging.getLogger("ours")
+    logger.setLevel(logging.INFO)
+    with logs.kept_log(layout.store(str(tmp_path)), logger):
+        for number in range(100):
+            logger.info("line %d", number)
+    text = text_of(tmp_path)
+    assert text.endswith("the rest of this log was cut\n")
+    assert 500 <= len(text) < 700

@@ -1,0 +1,118 @@
+"""fer_ray.runs.metrics: scores equal to scikit-learn's, and every epoch's figures kept."""
+
+import json
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn import metrics as reference
+
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.runs import metrics
+from fer_ray.runs.layout import Store
+
+CLASSES = list(range(7))
+
+labelled = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=80)
+
+
+@given(labelled)
+def test_scores_equal_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+    true, predicted = map(list, zip(*pairs, strict=True))
+    matrix = reference.confusion_matrix(true, predicted, labels=CLASSES)
+    scores = metrics.from_confusion(matrix)
+    asked = {"labels": CLASSES, "average": "macro", "zero_division": 0}
+    assert scores["accuracy"] == pytest.approx(reference.accuracy_score(true, predicted))
+    for name, score in (
+        ("macro_precision", reference.precision_score),
+        ("macro_recall", reference.recall_score),
+        ("macro_f1", reference.f1_score),
+    ):
+        assert scores[name] == pytest.approx(score(true, predicted, **asked), abs=1e-12)
+    each = reference.recall_score(true, predicted, labels=CLASSES, average=None, zero_division=0)
+    assert scores["recall_by_class"] == pytest.approx(dict(zip(EMOTIONS, each, strict=True)))
+    assert scores["confusion_matrix"] == matrix.tolist()
+
+
+def test_rows_are_the_truth() -> None:
+    matrix = np.zeros((7, 7), np.int64)
+    matrix[1, 0], matrix[1, 1] = 3, 1  # four disgusted faces, three of them taken for angry ones
+    scores = metrics.from_confusion(matrix)
+    assert scores["recall_by_class"]["disgust"] == 0.25
+    assert scores["macro_precision"] == pytest.approx(1 / 7)
+
+
+@settings(max_examples=25)
+@given(
+    logits=hnp.arrays(np.float32, (20, 7), elements=st.floats(-30, 30, width=32)),
+    labels=st.lists(st.integers(0, 6), min_size=20, max_size=20),
+)
+def test_predictions_are_scored_by_their_largest_probability(
+    logits: np.ndarray, labels: list[int]
+) -> None:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    scores = metrics.from_predictions(labels, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    assert scores["accuracy"] == pytest.approx(np.mean(predicted == labels))
+    exact = probabilities[np.arange(20), labels].astype(np.float64)
+    chosen = np.clip(exact, np.finfo(np.float64).eps, 1)  # else one sure mistake were infinite
+    assert scores["log_loss"] == pytest.approx(-np.log(chosen).mean(), rel=1e-5, abs=1e-6)
+    json.dumps(scores, allow_nan=False)
+
+
+def test_a_side_without_some_class_is_scored_over_all_seven() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = metrics.from_predictions([3, 3], np.eye(7, dtype=np.float32)[[3, 3]])
+    assert scores["accuracy"] == 1
+    assert scores["macro_recall"] == pytest.approx(1 / 7)
+    assert scores["log_loss"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "sentence"),
+    [
+        (np.zeros((7, 7)), "a confusion matrix must count at least one face, got none"),
+        (np.ones((6, 6)), r"a confusion matrix must be 7 by 7, got shape \(6, 6\)"),
+    ],
+)
+def test_a_matrix_that_scores_nothing_is_refused(matrix: np.ndarray, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        metrics.from_confusion(matrix)
+
+
+def test_epochs_come_back_in_order_and_are_composed_at_the_end(run: Store) -> None:
+    assert metrics.read_all(run) == []
+    for epoch in (10, 2, 1):
+        metrics.append(run, epoch, {"train": {"loss": epoch / 3}, "learning_rate": 1e-4})
+    figures = [
+        {"epoch": epoch, "train": {"loss": epoch / 3}, "learning_rate": 1e-4}
+        for epoch in (1, 2, 10)
+    ]
+    assert metrics.read_all(run) == figures
+    assert metrics.read_all(run, after=1) == figures[1:]
+    assert metrics.compose(run) == figures
+    lines = run.read_bytes("metrics.jsonl").decode().splitlines()
+    assert [json.loads(line) for line in lines] == [{"schema_version": 1} | f for f in figures]
+
+
+def test_an_epoch_trained_again_replaces_its_figures(run: Store) -> None:
+    metrics.append(run, 1, {"loss": 2.0})
+    metrics.append(run, 1, {"loss": 1.0})
+    assert metrics.read_all(run) == [{"epoch": 1, "loss": 1.0}]
+
+
+def test_a_loss_that_is_no_number_is_kept_as_null(local_run: Store) -> None:
+    metrics.append(local_run, 1, {"loss": math.nan, "each": [1.0, math.inf]})
+    assert metrics.read_all(local_run) == [{"epoch": 1, "loss": None, "each": [1.0, None]}]
+
+
+def test_figures_that_cannot_be_read_are_named(local_run: Store) -> None:
+    local_run.write_bytes("metrics/epoch-00003.json", b"{")
+    with pytest.raises(ValueError, match=r"^metrics/epoch-00003.json must be JSON"):
+        metrics.read_all(local_run)

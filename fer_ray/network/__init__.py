@@ -1,0 +1,1 @@
+"""What learns: plain Keras 3, so that any Keras backend runs it."""

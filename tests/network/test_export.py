@@ -1,0 +1,88 @@
+"""fer_ray.network.export: probabilities, and a file that needs Keras alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fer_ray.config import ModelConfig
+from fer_ray.network import vgg19
+from fer_ray.network.export import inference_model, save
+
+# An installed fer_ray lies beside Keras, where another folder does not hide it: None does.
+ELSEWHERE = """
+import sys
+sys.modules["fer_ray"] = None
+import keras, numpy as np
+images = np.load("faces.npy")
+for name in sys.argv[1:]:
+    model = keras.saving.load_model(name + ".keras", safe_mode=True)
+    np.save(name + ".npy", model.predict(images, verbose=0))
+"""
+
+
+def network(head: str = "bn", dtype: str = "float32") -> keras.Model:
+    """A narrow network whose batch normalisation has seen some faces."""
+    model = vgg19.build(ModelConfig(head=head, width=0.125), 128, 64, dtype=dtype)
+    for _ in range(3):
+        model(faces(16), training=True)
+    return model
+
+
+def faces(count: int) -> np.ndarray:
+    """``(count, 48, 48, 1)`` uint8 noise."""
+    return np.random.default_rng(1).integers(256, size=(count, 48, 48, 1), dtype=np.uint8)
+
+
+def output(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What a model gives, as NumPy."""
+    return keras.ops.convert_to_numpy(model(images))
+
+
+def test_its_output_is_the_softmax_of_the_logits() -> None:
+    model = network()
+    logits = output(model, faces(5)).astype(np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    probabilities = output(inference_model(model), faces(5))
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+
+
+def test_it_shares_the_training_models_weights() -> None:
+    model = network("paper")
+    exported = inference_model(model)
+    before = output(exported, faces(2))
+    model.get_layer("logits").set_weights([np.zeros((128, 7)), np.arange(7)])
+    after = output(exported, faces(2))
+    assert not np.allclose(before, after)
+    expected = np.exp(np.arange(7)) / np.exp(np.arange(7)).sum()
+    np.testing.assert_allclose(after, [expected, expected], rtol=1e-5)
+
+
+def test_a_process_without_this_package_gets_the_same_probabilities(tmp_path: Path) -> None:
+    models = {
+        "paper": inference_model(network("paper")),
+        "bn": inference_model(network("bn")),
+        "mixed": inference_model(network("bn", "mixed_bfloat16")),
+    }
+    np.save(tmp_path / "faces.npy", faces(6))
+    for name, model in models.items():
+        save(model, tmp_path / f"{name}.keras")
+    subprocess.run([sys.executable, "-I", "-c", ELSEWHERE, *models], cwd=tmp_path, check=True)
+    for name, model in models.items():
+        expected = model.predict(faces(6), verbose=0)
+        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected, rtol=0, atol=1e-6)
+
+
+def test_a_network_that_gives_logits_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="output must be probabilities, got logits"):
+        save(network(), tmp_path / "model.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keras"):
+        save(inference_model(network()), tmp_path / "model.bin")

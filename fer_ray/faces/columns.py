@@ -1,0 +1,96 @@
+"""Which column holds what: people name them differently, and count classes differently."""
+
+import csv
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from fer_ray.faces.emotions import label_of
+
+_SPELLINGS = {  # of a column's name; the first that is there wins
+    "label": ("emotion", "label", "class", "labels"),
+    "image": ("pixels", "image", "images", "img"),
+    "usage": ("usage",),
+    "votes": ("ferplus_votes", "votes"),
+    "origin": ("origin",),
+}
+
+
+class Columns(NamedTuple):
+    """Where a table keeps what, as positions among ``fields`` columns; ``None``: it does not."""
+
+    fields: int
+    label: int
+    image: int
+    usage: int | None = None
+    votes: int | None = None
+    origin: int | None = None
+    classes: tuple[str, ...] | None = None  # what a numeric label counts through, if not FER2013's
+
+
+def csv_columns(header: bytes) -> Columns:
+    """Where the columns are, from a csv's first line, with its line end and byte order mark or not.
+
+    Raises:
+        ValueError: it names no column of labels, or none of pixels.
+    """
+    return _named(csv_fields(header.decode("utf-8-sig", "replace").rstrip("\r\n")))
+
+
+def csv_fields(line: str) -> list[str]:
+    """The fields of one line of csv; a line ends where it ends, inside quotes too.
+
+    Raises:
+        ValueError: it is too long for a field.
+    """
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise ValueError(f"a row must be comma-separated values, got: {error}") from error
+
+
+def parquet_columns(schema: pa.Schema) -> Columns:
+    """Where the columns are, and the classes that numeric labels count through.
+
+    Hugging Face's ``datasets`` keeps the classes' names in the schema's metadata, often in
+    alphabetical order; without them a number is FER2013's.
+
+    Raises:
+        ValueError: no column of labels, or none of images, or a class that is no emotion.
+    """
+    columns = _named(schema.names)
+    classes = _hugging_face_classes(schema, schema.names[columns.label])
+    for name in classes or ():
+        label_of(name)
+    return columns._replace(classes=classes)
+
+
+def _named(names: Sequence[str]) -> Columns:
+    """Where the columns are by name; case and surrounding blanks do not count."""
+    places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
+    found = {
+        role: next((places[name] for name in spellings if name in places), None)
+        for role, spellings in _SPELLINGS.items()
+    }
+    label, image = found["label"], found["image"]
+    if label is None or image is None:
+        raise ValueError(
+            "data.uri must have a column of labels (emotion, label or class) and one of faces"
+            f" (pixels or image), got {', '.join(names)!r:.100}"
+        )
+    return Columns(len(names), label, image, found["usage"], found["votes"], found["origin"])
+
+
+def _hugging_face_classes(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    try:
+        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    except ValueError as error:
+        raise ValueError(f"metadata 'huggingface' must be JSON, got: {error}") from error
+    match told:
+        case {"info": {"features": {**features}}}:
+            match features.get(column):
+                case {"names": [*names]}:
+                    return tuple(str(name) for name in names)
+    return None

@@ -396,8 +396,8 @@ class TrainConfig(PrepareConfig):
     def _warmup_ends(self) -> Self:
         if self.optimizer.warmup_epochs >= self.training.epochs:
             raise ValueError(
-                f"optimizer.warmup_epochs must be less than training.epochs ({self.training.epochs}),"
-                f" got {self.optimizer.warmup_epochs:g}"
+                "optimizer.warmup_epochs must be less than training.epochs"
+                f" ({self.training.epochs}), got {self.optimizer.warmup_epochs:g}"
             )
         return self
 

@@ -88,9 +88,6 @@ def quiet(verbose: bool) -> None:
     logger.propagate = False
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-        for name in ("ray", "ray.data", "ray.train", "ray.tune"):
-            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:

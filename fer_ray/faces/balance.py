@@ -192,12 +192,13 @@ def grow_with_generator(
 def hash_ranks(ids: Sequence[str], sources: Sequence[str], seed: int) -> np.ndarray:
     """A number for each face, from a hash of ``(seed, id, source)``: ``(n,)`` uint64.
 
-    The faces of the lowest numbers are a fair sample that needs no pixel and no neighbour.
+    The faces of the lowest numbers are a fair sample that needs no pixel and no neighbour. The
+    hash is another than the one that picks sides: the lowest would all be on one side.
     """
     salt = seed.to_bytes(8, "little")
+    keys = (f"{face} {source}".encode() for face, source in zip(ids, sources, strict=True))
     digests = b"".join(
-        hashlib.blake2b(f"{face} {source}".encode(), digest_size=8, key=salt).digest()
-        for face, source in zip(ids, sources, strict=True)
+        hashlib.blake2b(key, digest_size=8, key=salt, person=b"rank").digest() for key in keys
     )
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 

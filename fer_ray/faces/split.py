@@ -31,7 +31,8 @@ def hash_points(keys: Sequence[str], seed: int) -> np.ndarray:
     """
     salt = seed.to_bytes(8, "little")
     digests = b"".join(
-        hashlib.blake2b(key.encode(), digest_size=8, key=salt).digest() for key in keys
+        hashlib.blake2b(key.encode(), digest_size=8, key=salt, person=b"side").digest()
+        for key in keys
     )
     # 53 bits, as many as a float64 holds: a 64-bit number could be rounded up to 1
     return (np.frombuffer(digests, "<u8") >> np.uint64(11)) / 2.0**53

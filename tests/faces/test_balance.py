@@ -8,7 +8,7 @@ from imblearn.over_sampling import SMOTE
 from sklearn.utils.class_weight import compute_class_weight
 
 from fer_ray.config import AugmentConfig, BalanceConfig
-from fer_ray.faces import balance
+from fer_ray.faces import balance, split
 from fer_ray.faces.rows import FACE_BYTES
 
 COUNTS = {0: 10, 1: 90, 2: 30}
@@ -135,6 +135,15 @@ def test_ranks_belong_to_faces_not_to_their_order(seed: int) -> None:
     ranks = balance.hash_ranks(ids, sources, seed)
     assert ranks[::-1].tolist() == balance.hash_ranks(ids[::-1], sources[::-1], seed).tolist()
     assert len(set(ranks.tolist())) == 3
+
+
+def test_the_lowest_ranks_are_spread_over_the_sides() -> None:
+    ids = [f"{number:x}" for number in range(4_000)]
+    sources = [f"face:{number}" for number in range(4_000)]
+    lowest = np.argsort(balance.hash_ranks(ids, sources, seed=0))[:1_000]
+    keys = [f"{ids[place]} {sources[place]}" for place in lowest]  # as the paper protocol has them
+    sides = split.hashed_sides(keys, (0.8, 0.1, 0.1), seed=0)
+    assert np.mean(sides == "train") == pytest.approx(0.8, abs=0.05)
 
 
 def test_class_weights_are_scikit_learns() -> None:

@@ -1,0 +1,1 @@
+"""Where it runs: thin layers of Ray over the rooms below."""

@@ -1,0 +1,62 @@
+"""What stands before the first step: TensorFlow as the settings want it, and a fresh state."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fer_ray.cluster import steps
+from fer_ray.cluster.work import Work
+from fer_ray.config import TrainConfig, local_path
+from fer_ray.network import optimizers, pretrained, vgg19
+from fer_ray.runs import layout
+
+
+def build_state(work: Work, strategy: tf.distribute.Strategy) -> steps.State:
+    """The network, its optimizer and all else that a step changes, as before the first step."""
+    config = work.config
+    with strategy.scope():
+        model = vgg19.build(
+            config.model, *work.pixels, seed=config.seed, dtype=config.training.precision
+        )
+        if config.model.pretrained is not None:
+            with _at_hand(config.model.pretrained) as path:
+                pretrained.load(model, path)
+        optimizer = optimizers.optimizer_of(config.optimizer, model.trainable_variables)
+    averages = (
+        [tf.Variable(v.value, trainable=False, name=v.path) for v in model.trainable_variables]
+        if config.training.ema is not None
+        else []
+    )
+    sums = tf.Variable(np.zeros(len(steps.SUMS)), trainable=False, dtype=tf.float64, name="sums")
+    return steps.State(model, optimizer, averages, sums)
+
+
+def set_up_tensorflow(config: TrainConfig) -> None:
+    """Make TensorFlow repeatable, if asked to, and let GPUs' memory grow."""
+    tf.get_logger().setLevel("ERROR")
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if config.training.deterministic:
+        keras.utils.set_random_seed(config.seed)
+        tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _at_hand(uri: str) -> Iterator[Path]:
+    """A local path of the file at ``uri``, fetched for the while if it is elsewhere."""
+    path = local_path(uri)
+    if path is not None:
+        yield Path(path)
+        return
+    folder, _, name = uri.partition("?")[0].rpartition("/")
+    query = uri.partition("?")[2]
+    store = layout.store(f"{folder}?{query}" if query else folder, "model.pretrained")
+    with tempfile.TemporaryDirectory() as here:
+        fetched = Path(here) / name
+        fetched.write_bytes(store.read_bytes(name))
+        yield fetched

@@ -1,0 +1,47 @@
+"""From a checkpoint to the model that leaves the run: a plain ``.keras`` file and what it means."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from fer_ray.cluster.work import Work
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.runs import layout, record
+
+
+@ray.remote(num_cpus=1)
+def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
+    """Write the model of the checkpoint at ``step`` into the run's ``model/``; its file's content.
+
+    With EMA the averaged weights are the model. Beside the file, ``model.json`` has the labels in
+    the order of its output, what it takes and gives, and ``about``.
+    """
+    import tensorflow as tf
+
+    from fer_ray.cluster.building import build_state, set_up_tensorflow
+    from fer_ray.cluster.saving import restore
+    from fer_ray.network.export import inference_model, save
+
+    set_up_tensorflow(work.config)
+    state = build_state(work, tf.distribute.get_strategy())
+    store = layout.store(work.run_uri)
+    restore(store, step, state)
+    for average, weight in zip(state.averages, state.model.trainable_variables, strict=False):
+        weight.assign(average)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / layout.MODEL_FILE
+        save(inference_model(state.model), path)
+        content = path.read_bytes()
+    card = {
+        "labels": list(EMOTIONS),
+        "input": "(n, 48, 48, 1) grey faces, 0 black to 255 white",
+        "output": "(n, 7) float32 probabilities, in the order of labels",
+        "step": step,
+        **about,
+    }
+    store.write_bytes(f"{layout.MODEL}/{layout.MODEL_FILE}", content)
+    record.write_document(store, f"{layout.MODEL}/{layout.MODEL_CARD}", card)
+    return content

@@ -1,0 +1,57 @@
+"""Scoring faces with a model file, in tasks wherever the cluster has room."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from fer_ray.faces import rows
+
+SCORED_AT_ONCE = 256  # faces a forward pass
+
+
+def predict(
+    model: "ray.ObjectRef[bytes]", blocks: Sequence["ray.ObjectRef[pa.Table]"], flips: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels ``(n,)`` int8 and probabilities ``(n, 7)`` float32 of every face, in order.
+
+    Args:
+        model: content of a ``.keras`` file: in ``(n, 48, 48, 1)``, 0 to 255; out ``(n, 7)``.
+        blocks: tables of faces.
+        flips: give the mean over each face and its mirror instead.
+    """
+    scored = ray.get([_predict_block.remote(model, block, flips) for block in blocks])
+    labels, probabilities = zip(*scored, strict=True)
+    return np.concatenate(labels), np.concatenate(probabilities)
+
+
+@ray.remote(num_cpus=1)
+def _predict_block(model: bytes, block: pa.Table, flips: bool) -> tuple[np.ndarray, np.ndarray]:
+    """One block's labels and probabilities."""
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(model)
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    faces = rows.images_of(block["image"])
+    views = [faces, faces[:, :, ::-1]] if flips else [faces]
+    mean = np.mean([_forward(network, view) for view in views], axis=0)
+    return block["label"].to_numpy(), mean.astype(np.float32)
+
+
+def _forward(network: Any, faces: np.ndarray) -> np.ndarray:
+    """Probabilities of ``(n, 48, 48)`` faces; ``(n, 7)`` float64."""
+    import keras
+
+    parts = [
+        keras.ops.convert_to_numpy(
+            network(faces[i : i + SCORED_AT_ONCE, ..., None].astype(np.float32), training=False)
+        )
+        for i in range(0, len(faces), SCORED_AT_ONCE)
+    ]
+    return np.concatenate(parts).astype(np.float64)

@@ -1,0 +1,200 @@
+"""What every training worker does: take the stream's steps, validate, save, until the last epoch.
+
+All ranks hold equal state between steps. Rank 0 alone writes; what it writes it reads from that
+state and changes nothing, so that a run which saves more often learns the same.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray.train
+import tensorflow as tf
+
+from fer_ray.cluster import steps
+from fer_ray.cluster.building import build_state, set_up_tensorflow
+from fer_ray.cluster.progress import Progress, epochs_after
+from fer_ray.cluster.saving import Saver, restore
+from fer_ray.cluster.stream import Faces
+from fer_ray.cluster.work import SHARD, Work
+from fer_ray.config import TrainConfig
+from fer_ray.faces import order, rows
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.network import losses, schedule
+from fer_ray.runs import layout, metrics
+
+SCORED_AT_ONCE = 256  # faces a forward pass of validation
+
+logger = logging.getLogger(__name__)
+
+
+def train(work: Work) -> None:
+    """The loop of one worker of the group, from the step that its stream starts at."""
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    config, training = work.config, work.config.training
+    set_up_tensorflow(config)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    state = build_state(work, strategy)
+    batches = _batches(len(order.shard(0, rank, world, training.batch_size)))
+    first = next(batches, None)
+    saver = Saver(work, state) if rank == 0 else None
+    progress = _resumed(work, state, work.last_step if first is None else first[0])
+    if first is None or progress.ended:
+        return
+    step = steps.training_step(
+        state, strategy, training, config.optimizer, config.seed, work.class_weights
+    )
+    score, total = steps.scorer(state), steps.summation(strategy)
+    clock = Clock()
+    per_epoch = work.count / training.batch_size
+    batch: Batch | None = first
+    while batch is not None:
+        number, images, targets = batch
+        assert number == progress.step, (number, progress.step)
+        rate = schedule.learning_rate(
+            number, per_epoch, work.last_step, config.optimizer, progress.plateau.scale
+        )
+        state.optimizer.learning_rate = rate
+        clock.stepping()
+        step(images, targets, tf.constant(number, tf.int64))
+        progress = replace(progress, step=number + 1)
+        clock.trained(training.batch_size)
+        epoch = min(epochs_after(number + 1, work.count, training.batch_size), training.epochs)
+        if epoch > epochs_after(number, work.count, training.batch_size):
+            learned = _epoch_sums(state)
+            _check_equal_ranks(state, total, world)
+            validation = _validate(work.validation, score, total, rank, world)
+            record = {
+                "epoch": epoch,
+                "step": progress.step,
+                "learning_rate": rate,
+                "train": learned,
+                "validation": validation,
+                "workers": world,
+            } | clock.epoch()
+            progress = _after(progress, record, config)
+            if saver:
+                saver.keep_epoch(record)
+                if progress.ended != "diverged":
+                    saver.save(progress)
+            ray.train.report({"epoch": epoch, "checkpoint": progress.step})
+            if progress.ended:
+                break
+        elif saver and _due(progress.step, training.checkpoint_every_steps):
+            saver.save(progress)
+        batch = next(batches, None)
+    if saver:
+        saver.close()
+
+
+Batch = tuple[int, tf.Tensor, tf.Tensor]
+
+
+def _batches(size: int) -> Iterator[Batch]:
+    """``(step, images, targets)`` of this worker's shards, in order."""
+    shard = ray.train.get_dataset_shard(SHARD)
+    for table in shard.iter_batches(batch_size=size, batch_format="pyarrow", prefetch_batches=4):
+        numbers = np.unique(table["step"].to_numpy())
+        assert (len(numbers), len(table)) == (1, size), (numbers, len(table))
+        yield int(numbers[0]), *_tensors(table)
+
+
+def _tensors(table: pa.Table) -> tuple[tf.Tensor, tf.Tensor]:
+    """The faces and targets of a batch."""
+    targets = table["target"].combine_chunks().flatten().to_numpy()
+    return (
+        tf.constant(rows.images_of(table["image"])),
+        tf.constant(targets.reshape(-1, len(EMOTIONS))),
+    )
+
+
+def _resumed(work: Work, state: steps.State, start: int) -> Progress:
+    """The loop's state at step ``start``, arrays restored from exactly that step's checkpoint."""
+    if start == 0:
+        return Progress()
+    return Progress.of(restore(layout.store(work.run_uri), start, state))
+
+
+def _after(progress: Progress, record: dict[str, Any], config: TrainConfig) -> Progress:
+    """``progress`` after an epoch; a loss that is no number ends the run."""
+    if not np.isfinite([record["train"]["loss"], record["validation"]["loss"]]).all():
+        return replace(progress, ended="diverged")
+    return progress.after_epoch(
+        record["epoch"], record["validation"], config.training, config.optimizer
+    )
+
+
+def _due(step: int, every: int | None) -> bool:
+    return every is not None and step % every == 0
+
+
+def _epoch_sums(state: steps.State) -> dict[str, float]:
+    """Mean loss and accuracy of the epoch's steps, as they were trained on; starts the next's."""
+    loss, correct, faces = state.sums.numpy()
+    state.sums.assign(np.zeros(len(steps.SUMS)))
+    return {"loss": float(loss / faces), "accuracy": float(correct / faces)}
+
+
+def _check_equal_ranks(state: steps.State, total: steps.Summation, world: int) -> None:
+    """Raise if another worker's weights differ from this one's: its gradients went another way."""
+    digest = state.digest()
+    if not np.array_equal(total(digest), world * digest):
+        raise RuntimeError("all workers must hold the same weights, got different ones")
+
+
+def _validate(
+    faces: Faces, score: steps.Scorer, total: steps.Summation, rank: int, world: int
+) -> dict[str, Any]:
+    """Loss and metrics over every validation face, each scored once by one worker."""
+    mine = range(faces.count)[rank * faces.count // world : (rank + 1) * faces.count // world]
+    classes = len(EMOTIONS)
+    confusion, loss = np.zeros((classes, classes)), 0.0
+    for start in range(mine.start, mine.stop, SCORED_AT_ONCE):
+        images, labels = faces.take(np.arange(start, min(start + SCORED_AT_ONCE, mine.stop)))
+        logits = score(tf.constant(images))
+        targets = np.eye(classes, dtype=np.float32)[labels]
+        loss += float(np.sum(losses.cross_entropy(targets, logits), dtype=np.float64))
+        np.add.at(confusion, (labels, logits.numpy().argmax(1)), 1)
+    summed = total(np.append(confusion.ravel(), loss))
+    counts = np.rint(summed[:-1]).astype(np.int64).reshape(classes, classes)
+    assert counts.sum() == faces.count
+    return {"loss": float(summed[-1] / faces.count)} | metrics.from_confusion(counts)
+
+
+class Clock:
+    """Times an epoch and its steps: from one validation's end to the next's beginning."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._waited: float | None = None
+        self._faces = 0
+
+    def stepping(self) -> None:
+        """A step begins; the epoch's first ends what it waited for data, saving and reporting."""
+        if self._waited is None:
+            self._waited = time.monotonic() - self._began
+
+    def trained(self, faces: int) -> None:
+        """Count a step's faces."""
+        self._faces += faces
+        self._last_step = time.monotonic()
+
+    def epoch(self) -> dict[str, float]:
+        """The epoch's ``seconds``, ``images_per_s`` and what it waited; begins the next.
+
+        ``images_per_s`` is of its steps and of ``wait_s``, the time before the first of them.
+        """
+        assert self._waited is not None
+        now = time.monotonic()
+        figures = {
+            "seconds": now - self._began,
+            "images_per_s": self._faces / (self._last_step - self._began),
+            "wait_s": self._waited,
+        }
+        self._began, self._waited, self._faces = now, None, 0
+        return figures

@@ -1,0 +1,62 @@
+"""Rank 0's writing, beside training: epochs' metrics and checkpoints; and reading one back."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from fer_ray.cluster.progress import Progress
+from fer_ray.cluster.steps import State
+from fer_ray.cluster.work import Work
+from fer_ray.runs import checkpoint, layout, metrics
+
+_ENDING = ".npz"
+
+
+def restore(run: layout.Store, step: int, state: State) -> Mapping[str, Any]:
+    """Sets ``state`` to the checkpoint of ``step``, every hash verified; what it says of itself."""
+    files, about = checkpoint.read(run, step)
+    state.restore(
+        {name.removesuffix(_ENDING): checkpoint.unpack(data) for name, data in files.items()}
+    )
+    return about
+
+
+class Saver:
+    """Copies states at once and uploads them beside training, in order; reads change nothing."""
+
+    def __init__(self, work: Work, state: State) -> None:
+        self._state = state
+        self._store = layout.store(work.run_uri)
+        self._keep = work.config.training.keep_checkpoints
+        self._uploads = ThreadPoolExecutor(1)
+        self._pending: list[Future[None]] = []
+
+    def keep_epoch(self, record: dict[str, Any]) -> None:
+        """Write one epoch's metrics."""
+        self._submit(metrics.append, self._store, record["epoch"], record)
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint of the state as it is now; waits for the one before."""
+        self._wait()
+        self._submit(self._write, self._state.capture(), progress)
+
+    def close(self) -> None:
+        """Wait until all is written."""
+        self._wait()
+        self._uploads.shutdown()
+
+    def _write(self, captured: dict[str, dict[str, np.ndarray]], progress: Progress) -> None:
+        files = {f"{part}{_ENDING}": checkpoint.pack(arrays) for part, arrays in captured.items()}
+        checkpoint.write(self._store, progress.step, files, progress.asdict())
+        best = () if progress.best is None else (progress.best.step,)
+        checkpoint.keep(self._store, self._keep, also=best)
+
+    def _submit(self, call: Callable[..., None], *args: Any) -> None:
+        self._pending.append(self._uploads.submit(call, *args))
+
+    def _wait(self) -> None:
+        """Wait for what was submitted; an upload that failed fails the run here."""
+        while self._pending:
+            self._pending.pop(0).result()

@@ -1,0 +1,159 @@
+"""What lies at ``data.uri``: its kind and its files, told from names, sizes and heads alone.
+
+Everything that is wrong with an input as a whole is found here, before a task starts.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from fer_ray.faces import folders
+from fer_ray.faces.columns import Columns, csv_columns, parquet_columns
+from fer_ray.runs.layout import Store, store
+
+DEMO = "demo:"
+Kind = Literal["csv", "images", "parquet"]
+
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {
+    "csv": (".csv",),
+    "images": folders.IMAGE_SUFFIXES,
+    "parquet": (".parquet", ".pq"),
+}
+_HEADER_BYTES = 2**16
+
+
+@dataclass(frozen=True)
+class File:
+    """One file: where it is for its filesystem, and its name relative to ``data.uri``."""
+
+    path: str
+    name: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one kind, in order of name."""
+
+    kind: Kind
+    store: Store
+    files: tuple[File, ...]
+
+
+def find(uri: str) -> Source:
+    """What faces ``uri`` holds; names and sizes are looked at, no content.
+
+    Raises:
+        ValueError: there is nothing, nothing that can be read, or more than one kind.
+    """
+    there = store(uri, "data.uri")
+    files = _listed(there)
+    found = {kind: [f for f in files if _ends(f, kind)] for kind in _SUFFIXES}
+    if found["parquet"] and (found["images"] or found["csv"]):
+        counts = ", ".join(f"{len(some)} {kind}" for kind, some in found.items() if some)
+        raise ValueError(f"data.uri must hold files of one kind, got {counts} in {there.uri}")
+    if found["parquet"]:
+        return Source("parquet", there, tuple(found["parquet"]))
+    if found["images"] and files[0].path != there.root:
+        return Source("images", there, tuple(files))  # other files among images are refused rows
+    if found["csv"]:
+        return Source("csv", there, tuple(found["csv"]))
+    got = f"{len(files)} other files" if files else "nothing"
+    raise ValueError(
+        "data.uri must hold PNG or JPEG images in class folders, .csv or .parquet files,"
+        f" got {got} in {there.uri}"
+    )
+
+
+def fingerprint(uri: str) -> str:
+    """A digest of what lies at ``uri``: names, sizes and times of change; no content is read."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in find(uri).files if uri != DEMO else ():
+        digest.update(f"{file.name}\0{file.size}\0{file.modified_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def check_source(uri: str) -> None:
+    """Refuses an input that is wrong as a whole, having read no more than heads.
+
+    Raises:
+        ValueError: missing, empty, unreadable with the credentials at hand; a header or folder
+            that tells no emotion.
+    """
+    if uri == DEMO:
+        return
+    source = find(uri)
+    if source.kind == "images":
+        folders.labels([file.name for file in source.files])
+        head(source.store, source.files[0], 1)  # to list may be allowed where to read is not
+        return
+    if source.kind == "csv":
+        sizes = [file.size - len(csv_header(source.store, file)[0]) for file in source.files]
+        some = any(sizes)
+    else:
+        some = any(any(parquet_groups(source.store, file)) for file in source.files)
+    if not some:
+        raise ValueError(f"data.uri must hold faces, got no rows in {source.store.uri}")
+
+
+def csv_header(there: Store, file: File) -> tuple[bytes, Columns]:
+    """The first line of a csv, its end included, and where it says that the columns are.
+
+    Raises:
+        ValueError: it names no labels or no pixels.
+    """
+    line, end, _ = head(there, file, _HEADER_BYTES).partition(b"\n")
+    try:
+        return line + end, csv_columns(line)
+    except ValueError as error:
+        raise ValueError(f"{error} in {file.name}") from error
+
+
+def parquet_groups(there: Store, file: File) -> list[int]:
+    """How many rows each row group of a Parquet file has.
+
+    Raises:
+        ValueError: it is not Parquet, or has no labels or images.
+    """
+    with there.told(f"Parquet that can be read ({file.name})"):
+        footer = pq.read_metadata(file.path, filesystem=there.filesystem)
+        schema = footer.schema.to_arrow_schema()
+    try:
+        parquet_columns(schema)
+    except ValueError as error:
+        raise ValueError(f"{error} in {file.name}") from error
+    return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+
+
+def head(there: Store, file: File, size: int) -> bytes:
+    """The first ``size`` bytes of a file."""
+    with there.told("readable"), there.filesystem.open_input_stream(file.path) as stream:
+        return bytes(stream.read(size))
+
+
+def _listed(there: Store) -> list[File]:
+    """All files under ``there``, or itself; what file browsers leave behind is passed over."""
+    with there.told("readable"):
+        root = there.filesystem.get_file_info(there.root)
+        if root.type == pafs.FileType.NotFound:
+            raise ValueError(f"data.uri must be an existing file or folder, got {there.uri}")
+        if root.type == pafs.FileType.File:
+            return [_file(root, there.root.rpartition("/")[0])]
+        infos = there.filesystem.get_file_info(pafs.FileSelector(there.root, recursive=True))
+    files = [_file(info, there.root) for info in infos if info.type == pafs.FileType.File]
+    return sorted(
+        (file for file in files if not folders.is_litter(file.name)), key=lambda file: file.name
+    )
+
+
+def _file(info: pafs.FileInfo, root: str) -> File:
+    name = info.path[len(root.rstrip("/")) + 1 :]
+    return File(info.path, name, info.size, info.mtime_ns or 0)
+
+
+def _ends(file: File, kind: Kind) -> bool:
+    return file.name.lower().endswith(_SUFFIXES[kind])

@@ -1,0 +1,173 @@
+"""The training stream: every rank its shard of the same global batches, augmented, step by step.
+
+Rows of the stream carry their ``step``. A step's faces, and every draw for them, follow from
+``(seed, position)`` alone (``faces.order``, ``faces.augment``): worker counts, blocks, restarts
+and the order in which tasks run change nothing.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+import ray.train
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+
+from fer_ray.config import AugmentConfig
+from fer_ray.faces import augment, order, rows
+from fer_ray.faces.emotions import EMOTIONS
+
+FACES_PER_BLOCK = 2_048  # a block of the stream, about 4.7 MB: many steps a task
+LOOP_S = 0.02  # a turn of Ray Data's scheduling loop; a block lasts a worker for seconds
+BLOCKS_AHEAD = 8  # how far Ray Data may run ahead of a worker
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces that are trained on: blocks in the object store, in order of number."""
+
+    blocks: Sequence["ray.ObjectRef[pa.Table]"]
+    sizes: Sequence[int]
+
+    @property
+    def count(self) -> int:
+        """Faces in all."""
+        return sum(self.sizes)
+
+    def take(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(n, 48, 48)`` uint8 faces and ``(n,)`` int8 labels, by number."""
+        starts = np.cumsum([0, *self.sizes])
+        home = np.searchsorted(starts, numbers, side="right") - 1
+        images = np.empty((len(numbers), rows.SIDE, rows.SIDE), np.uint8)
+        labels = np.empty(len(numbers), np.int8)
+        touched = np.unique(home)
+        tables = ray.get([self.blocks[block] for block in touched])
+        for block, table in zip(touched, tables, strict=True):
+            here = home == block
+            inner = numbers[here] - starts[block]
+            images[here] = rows.images_of(table["image"])[inner]
+            labels[here] = table["label"].to_numpy()[inner]
+        return images, labels
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the stream is made of, apart from the faces."""
+
+    batch_size: int
+    window: int
+    seed: int
+    augment: AugmentConfig
+
+
+def batch_of(
+    faces: Faces, plan: Plan, step: int, rank: int, world: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A rank's shard of one step: ``(n, 48, 48)`` uint8 faces and ``(n, 7)`` float32 targets."""
+    positions = order.shard(step, rank, world, plan.batch_size)
+    draws = augment.uniforms(plan.seed, positions, augment.DRAWS)
+    images, targets = _augmented(faces, plan, positions, draws)
+    if not (plan.augment.on_the_fly and plan.augment.mixup):
+        return images, targets
+    weights = augment.mixup_weights(draws[:, augment.MIXUP_WEIGHT], plan.augment.mixup)
+    nth = (draws[:, augment.MIXUP_PARTNER] * plan.batch_size).astype(np.int64)
+    partners = step * plan.batch_size + nth
+    others, other_targets = _augmented(
+        faces, plan, partners, augment.uniforms(plan.seed, partners, augment.DRAWS)
+    )
+    share = weights.astype(np.float32)[:, None]
+    mixed = share[..., None] * images + (1 - share[..., None]) * others
+    return np.rint(mixed).astype(np.uint8), share * targets + (1 - share) * other_targets
+
+
+def _augmented(
+    faces: Faces, plan: Plan, positions: np.ndarray, draws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The faces at ``positions``, each changed by its own draws, and their one-hot targets."""
+    numbers = order.numbers_at(positions, faces.count, plan.window, plan.seed)
+    images, labels = faces.take(numbers)
+    if plan.augment.on_the_fly:
+        images = augment.augment(images, draws, plan.augment)
+    return images, np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+
+
+def expand(
+    steps: pa.Table, start: int, faces: Faces, plan: Plan, rank: int, world: int
+) -> pa.Table:
+    """The rows of a rank in the steps ``start + steps["id"]``: ``step``, ``image``, ``target``."""
+    numbers = [start + int(step) for step in steps["id"].to_numpy()]
+    shards = [batch_of(faces, plan, step, rank, world) for step in numbers]
+    sizes = [len(images) for images, _ in shards]
+    targets = np.concatenate([targets for _, targets in shards]).reshape(-1)
+    return pa.table(
+        {
+            "step": np.repeat(np.asarray(numbers, np.int64), sizes),
+            "image": rows.image_column(np.concatenate([images for images, _ in shards])),
+            "target": pa.FixedSizeListArray.from_arrays(targets, len(EMOTIONS)),
+        }
+    )
+
+
+class Unhurried(ExecutionCallback):
+    """Slows Ray Data's scheduling loop to what a stream of large blocks needs.
+
+    While all that the budget allows lies ready, Ray 2.60's loop waits for nothing and asks itself
+    again at once: half a core was spent on that (62 CPU seconds in 115 s), which training lacks.
+    """
+
+    def on_execution_step(self, executor: Any) -> None:  # noqa: ARG002 Ray's signature
+        """Called by the loop after each turn."""
+        time.sleep(LOOP_S)
+
+
+class ByRank(ray.train.DataConfig):
+    """Gives each rank a stream of its own, in order, from the step at which its group starts.
+
+    ``configure`` runs once for each worker group: there, and only there, ``start`` looks for the
+    newest checkpoint. Rows tell the workers what it found.
+    """
+
+    def __init__(self, faces: Faces, plan: Plan, stop: int, start: Callable[[], int]) -> None:
+        super().__init__()
+        self.faces, self.plan, self.stop, self.start = faces, plan, stop, start
+
+    def configure(
+        self,
+        datasets: dict[str, ray.data.Dataset],
+        world_size: int,
+        *_: Any,
+        **__: Any,
+    ) -> list[dict[str, ray.data.DataIterator]]:
+        """One iterator a rank, under the one name in ``datasets``."""
+        (name,) = datasets
+        start = self.start()
+        return [{name: self._stream(start, rank, world_size)} for rank in range(world_size)]
+
+    def _stream(self, start: int, rank: int, world: int) -> ray.data.DataIterator:
+        """The rows of one rank from step ``start`` to the last."""
+        count = self.stop - start
+        shard = max(1, self.plan.batch_size // world)
+        blocks = max(1, -(-count * shard // FACES_PER_BLOCK))
+        stream = ray.data.range(count, override_num_blocks=min(blocks, max(1, count))).map_batches(
+            cast(Any, expand),  # Ray's annotation knows no further arguments
+            fn_kwargs={
+                "start": start,
+                "faces": self.faces,
+                "plan": self.plan,
+                "rank": rank,
+                "world": world,
+            },
+            batch_size=None,
+            batch_format="pyarrow",
+        )
+        stream.context.custom_execution_callback_classes = [Unhurried]
+        options = stream.context.execution_options
+        options.preserve_order = True
+        options.resource_limits = options.resource_limits.copy(
+            object_store_memory=BLOCKS_AHEAD * FACES_PER_BLOCK * rows.FACE_BYTES
+        )
+        return stream.streaming_split(1, equal=False)[0]

@@ -1,0 +1,61 @@
+"""For the person watching: a line for each epoch, told from what the run has written."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from fer_ray.config import TrainingConfig
+from fer_ray.runs import metrics
+from fer_ray.runs.layout import Store
+
+LOOK_EVERY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
+    """Log each epoch after the ``seen`` first as soon as its metrics are there, from a thread."""
+    done = threading.Event()
+    thread = threading.Thread(target=_follow, args=(run, training, seen, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _follow(run: Store, training: TrainingConfig, seen: int, done: threading.Event) -> None:
+    while True:
+        last = done.wait(LOOK_EVERY_S)
+        for epoch in metrics.read_all(run, after=seen):
+            seen = epoch["epoch"]
+            logger.info("%s", line(epoch, training))
+        if last:
+            return
+
+
+def line(epoch: Mapping[str, Any], training: TrainingConfig) -> str:
+    """One epoch's figures for a person, with the time that the rest will take at most."""
+    left = (training.epochs - epoch["epoch"]) * epoch["seconds"]
+    validation = epoch["validation"]
+    return (
+        f"epoch {epoch['epoch']}/{training.epochs}"
+        f"  loss {_figure(epoch['train']['loss'])}  accuracy {epoch['train']['accuracy']:.3f}"
+        f"  validation: loss {_figure(validation['loss'])}  accuracy {validation['accuracy']:.3f}"
+        f"  macro-F1 {validation['macro_f1']:.3f}"
+        f"  {epoch['images_per_s']:.0f} images/s  {_duration(left)} left"
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

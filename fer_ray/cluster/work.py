@@ -1,0 +1,28 @@
+"""All that a training worker is told: the one value that travels from the driver."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_ray.cluster.stream import Faces
+from fer_ray.config import TrainConfig
+from fer_ray.faces import order
+
+SHARD = "train"  # the stream's name among the trainer's datasets
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run as its workers know it."""
+
+    config: TrainConfig
+    run_uri: str
+    count: int  # faces an epoch
+    validation: Faces
+    pixels: tuple[float, float]  # mean, standard deviation: what the network normalises by
+    class_weights: Sequence[float] | None  # of the loss, by label
+
+    @property
+    def last_step(self) -> int:
+        """The steps of the whole run."""
+        training = self.config.training
+        return order.steps_through(training.epochs, self.count, training.batch_size)

@@ -1,0 +1,132 @@
+"""fer_ray.cluster.stream on a real Ray cluster: the same global batches, whoever takes them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import ray
+import ray.data
+
+from fer_ray.cluster.stream import ByRank, Faces, Plan, batch_of
+from fer_ray.config import AugmentConfig
+from fer_ray.faces import demo, order, rows
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+LIGHT = AugmentConfig(rotation=10, width_shift=0.1, horizontal_flip=True, erasing=0.5)
+MIXED = LIGHT.model_copy(update={"mixup": 0.4})
+STEPS = 9
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    return blocks_of([70, 1, 129])
+
+
+def blocks_of(sizes: list[int]) -> Faces:
+    """The first demo faces in blocks of these sizes."""
+    starts = np.cumsum([0, *sizes[:-1]])
+
+    @ray.remote
+    def block(start: int, size: int) -> pa.Table:
+        images, labels = demo.draw(start, size, 0)
+        return rows.face_table(images, labels, [str(start + i) for i in range(size)])
+
+    drawn = [block.remote(int(a), n) for a, n in zip(starts, sizes, strict=True)]
+    return Faces(drawn, sizes)
+
+
+def plan(augment: AugmentConfig = LIGHT, window: int = 10_000) -> Plan:
+    return Plan(batch_size=48, window=window, seed=7, augment=augment)
+
+
+def global_batches(
+    faces: Faces, settings: Plan, world: int, start: int = 0
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Step, faces and targets of each global batch, as the workers' iterators give them."""
+    shards = ByRank(faces, settings, STEPS, lambda: start).configure(
+        {"train": ray.data.range(1)}, world
+    )
+    parts = []
+    for rank, shard in enumerate(shards):
+        size = len(order.shard(0, rank, world, settings.batch_size))
+        batches = shard["train"].iter_batches(batch_size=size, batch_format="pyarrow")
+        parts.append([_arrays(batch) for batch in batches])
+    for same_step in zip(*parts, strict=True):
+        (step,) = {step for step, _, _ in same_step}
+        yield step, *(np.concatenate([part[i] for part in same_step]) for i in (1, 2))
+
+
+def _arrays(batch: pa.Table) -> tuple[int, np.ndarray, np.ndarray]:
+    (step,) = set(batch["step"].to_pylist())
+    targets = batch["target"].combine_chunks().flatten().to_numpy().reshape(-1, 7)
+    return step, rows.images_of(batch["image"]), targets
+
+
+@pytest.mark.parametrize("augment", [LIGHT, MIXED], ids=["light", "mixup"])
+@pytest.mark.parametrize("world", [2, 5])
+def test_any_number_of_workers_gets_the_same_global_batches(
+    faces: Faces, augment: AugmentConfig, world: int
+) -> None:
+    one = list(global_batches(faces, plan(augment), 1))
+    assert [step for step, _, _ in one] == list(range(STEPS))
+    for ours, theirs in zip(global_batches(faces, plan(augment), world), one, strict=True):
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_a_restart_with_other_workers_and_blocks_gets_the_tail(faces: Faces) -> None:
+    whole = list(global_batches(faces, plan(), 2))
+    tail = list(global_batches(blocks_of([200]), plan(), 3, start=4))
+    assert len(tail) == STEPS - 4
+    for ours, theirs in zip(tail, whole[4:], strict=True):
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_a_stream_that_starts_at_its_end_is_empty(faces: Faces) -> None:
+    assert list(global_batches(faces, plan(), 2, start=STEPS)) == []
+
+
+@pytest.mark.parametrize("window", [40, 10_000])
+def test_an_epoch_shows_every_face_once_with_its_own_label(faces: Faces, window: int) -> None:
+    still = plan(AugmentConfig(), window)
+    batches = [batch_of(faces, still, step, 0, 1) for step in range(5)]
+    images = np.concatenate([images for images, _ in batches])[: faces.count]
+    targets = np.concatenate([targets for _, targets in batches])[: faces.count]
+    known = dict(zip(*_ids_and_labels(faces), strict=True))
+    seen = rows.face_ids(images)
+    assert sorted(seen) == sorted(known)
+    assert [known[i] for i in seen] == targets.argmax(1).tolist()
+
+
+def _ids_and_labels(faces: Faces) -> tuple[list[str], list[int]]:
+    images, labels = faces.take(np.arange(faces.count))
+    return rows.face_ids(images), labels.tolist()
+
+
+def test_a_face_is_augmented_afresh_in_each_epoch(faces: Faces) -> None:
+    epochs = [
+        np.concatenate([batch_of(faces, plan(), step, 0, 1)[0] for step in range(STEPS)])[
+            epoch * faces.count : (epoch + 1) * faces.count
+        ]
+        for epoch in range(2)
+    ]
+    first, second = (set(rows.face_ids(images)) for images in epochs)
+    assert len(first & second) < faces.count // 50
+
+
+def test_mixup_blends_two_faces_and_their_targets_by_the_same_weight(faces: Faces) -> None:
+    images, targets = batch_of(faces, plan(AugmentConfig(mixup=1.0)), 0, 0, 1)
+    pure, one_hot = batch_of(faces, plan(AugmentConfig()), 0, 0, 1)
+    np.testing.assert_allclose(targets.sum(1), 1, atol=1e-6)
+    blended = (targets.max(1) < 0.999).nonzero()[0]
+    assert len(blended) > len(targets) // 3
+    for i in blended:
+        share = targets[i] @ one_hot[i]
+        apart = [
+            np.abs(share * pure[i] + (1 - share) * pure[j] - images[i]).max()
+            for j in range(len(pure))
+        ]
+        assert min(apart) <= 0.51  # rounded to whole grey levels

@@ -1,0 +1,189 @@
+"""fer_ray.cluster.training: whole runs of a tiny network, by real workers on a real cluster."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fer_ray.cluster import training
+from fer_ray.config import TrainConfig
+from fer_ray.faces import demo
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.job import Outcome
+from fer_ray.runs import layout, record
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+TINY: dict[str, dict[str, Any]] = {
+    "data": {"uri": "demo:", "demo_faces": 600},
+    "augment": {"rotation": 10.0, "horizontal_flip": True, "mixup": 0.2},
+    "model": {"width": 0.03, "dropout": 0.3},
+    "optimizer": {"name": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4},
+    "training": {"epochs": 2, "batch_size": 50, "ema": 0.9},
+    "cluster": {"cpus_per_worker": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+def settings(storage: Path, run: str, **sections: dict[str, Any]) -> TrainConfig:
+    merged = {name: TINY.get(name, {}) | sections.get(name, {}) for name in TINY | sections}
+    return TrainConfig.model_validate(merged | {"storage": {"uri": str(storage)}, "run": run})
+
+
+@pytest.fixture(scope="module")
+def one(storage: Path) -> Outcome:
+    """A run with one worker."""
+    return training.fit(settings(storage, "one"))
+
+
+@pytest.fixture(scope="module")
+def two(storage: Path) -> Outcome:
+    """The same with two."""
+    return training.fit(settings(storage, "two", cluster={"num_workers": 2}))
+
+
+def digests(outcome: Outcome) -> dict[str, str]:
+    """What every checkpoint's arrays hash to."""
+    assert outcome.uri is not None
+    folder = Path(outcome.uri) / layout.CHECKPOINTS
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*.npz"))
+    }
+
+
+def epochs(outcome: Outcome) -> list[dict[str, Any]]:
+    assert outcome.uri is not None
+    lines = (Path(outcome.uri) / layout.METRICS).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_an_outcome_scores_every_face_of_validation_and_test_once(one: Outcome) -> None:
+    told = one.model_dump()
+    assert one.status == "done"
+    assert not told["leaky"]
+    for side in ("validation", "test"):
+        matrix = np.array(told["metrics"][side]["confusion_matrix"])
+        assert matrix.sum(1).tolist() == [told["counts"][side][name] for name in EMOTIONS]
+        assert np.trace(matrix) / matrix.sum() == pytest.approx(told["metrics"][side]["accuracy"])
+
+
+def test_the_model_file_scores_what_validation_chose_it_by(one: Outcome) -> None:
+    told = one.model_dump()
+    chosen = epochs(one)[told["best_epoch"] - 1]["validation"]
+    scored = told["metrics"]["validation"]
+    assert scored["confusion_matrix"] == chosen["confusion_matrix"]
+    assert scored["log_loss"] == pytest.approx(chosen["loss"], abs=1e-5)
+
+
+def test_plain_keras_opens_the_model_where_this_package_is_not(
+    one: Outcome, tmp_path: Path
+) -> None:
+    assert one.uri is not None
+    faces, _ = demo.draw(0, 5, 0)
+    np.save(tmp_path / "faces.npy", faces[..., None])
+    script = (
+        "import sys; sys.modules['fer_ray'] = None\n"
+        "import keras, numpy as np\n"
+        "model = keras.saving.load_model(sys.argv[1])\n"
+        "given = model.predict(np.load('faces.npy').astype('float32'), verbose=0)\n"
+        "assert given.shape == (5, 7) and given.dtype == 'float32'\n"
+        "assert np.allclose(given.sum(1), 1, atol=1e-5)\n"
+    )
+    model = Path(one.uri) / layout.MODEL / layout.MODEL_FILE
+    subprocess.run([sys.executable, "-c", script, str(model)], cwd=tmp_path, check=True)
+
+
+def test_a_run_leaves_its_folder_whole(one: Outcome, storage: Path) -> None:
+    run = storage / "one"
+    names = {path.name for path in run.iterdir()}
+    assert names >= {"config.yaml", "data.json", "metrics.jsonl", "run.json", "logs", "model"}
+    assert [epoch["epoch"] for epoch in epochs(one)] == [1, 2]
+    wanted = {"learning_rate", "train", "validation", "images_per_s", "seconds", "workers"}
+    assert all(wanted <= set(epoch) for epoch in epochs(one))
+    (log,) = (run / "logs").iterdir()
+    assert "exporting epoch" in log.read_text()
+    card = json.loads((run / "model" / layout.MODEL_CARD).read_text())
+    assert card["labels"] == list(EMOTIONS)
+
+
+def test_the_same_name_again_returns_the_finished_outcome(one: Outcome, storage: Path) -> None:
+    again = training.fit(settings(storage, "one", training={"checkpoint_every_steps": 3}))
+    assert again.status == "already_done"
+    assert again.model_dump(exclude={"status"}) == one.model_dump(exclude={"status"})
+
+
+@pytest.mark.usefixtures("one")
+def test_the_same_name_with_other_settings_is_refused(storage: Path) -> None:
+    with pytest.raises(ValueError, match=r"training\.epochs \(2, now 3\)"):
+        training.fit(settings(storage, "one", training={"epochs": 3}))
+
+
+def test_two_workers_repeat_to_the_bit(two: Outcome, storage: Path) -> None:
+    again = training.fit(settings(storage, "two-again", cluster={"num_workers": 2}))
+    assert {epoch["workers"] for epoch in epochs(again)} == {2}
+    assert digests(again) == digests(two)
+
+
+def test_saving_more_often_changes_nothing(one: Outcome, storage: Path) -> None:
+    often = training.fit(
+        settings(storage, "often", training={"checkpoint_every_steps": 2, "keep_checkpoints": 99})
+    )
+    assert digests(one).items() < digests(often).items()
+
+
+def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(
+    storage: Path,
+) -> None:
+    plain = {
+        "model": {"head": "paper", "width": 0.03, "dropout": 0.0},
+        "optimizer": {"name": "adam", "learning_rate": 1e-4},
+        "training": {"epochs": 1, "ema": None},
+    }
+    alone = training.fit(settings(storage, "plain-1", **plain))
+    both = training.fit(settings(storage, "plain-2", **plain, cluster={"num_workers": 2}))
+    (a,), (b,) = epochs(alone), epochs(both)
+    assert b["train"]["loss"] == pytest.approx(a["train"]["loss"], abs=1e-5)
+    assert b["validation"]["loss"] == pytest.approx(a["validation"]["loss"], abs=1e-5)
+
+
+def test_a_run_whose_data_changed_is_refused(storage: Path) -> None:
+    config = settings(storage, "changed")
+    run = layout.store(str(storage / "changed"))
+    record.write_config(run, config)
+    record.write_document(run, layout.DATA, {"content": "of other faces"})
+    with pytest.raises(ValueError, match=r"data\.uri must hold the faces that run changed began"):
+        training.fit(config)
+
+
+def test_a_loss_that_is_not_finite_fails_the_run_with_advice(
+    storage: Path,
+) -> None:
+    wild = settings(
+        storage,
+        "wild",
+        model={"head": "paper"},
+        optimizer={"learning_rate": 1e18, "weight_decay": 0.0},
+    )
+    with pytest.raises(ArithmeticError, match=r"not finite in epoch 1.*optimizer\.learning_rate"):
+        training.fit(wild)
+
+
+def test_more_workers_than_cpus_are_refused_with_the_arithmetic(
+    storage: Path,
+) -> None:
+    greedy = settings(storage, "greedy", cluster={"num_workers": 2, "cpus_per_worker": 1.0})
+    with pytest.raises(ValueError, match=r"at most 0\.5 for 2 worker.*there are 2 CPUs"):
+        training.fit(greedy)
+    gpus = settings(storage, "gpus", cluster={"use_gpu": True})
+    with pytest.raises(ValueError, match=r"at most the GPUs there are \(0\)"):
+        training.fit(gpus)

@@ -1,0 +1,114 @@
+"""jobs/train.py as a process: interrupted, resumed to the bit, and quiet."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    "--data.demo_faces",
+    "800",
+    "--balance.target",
+    "median",
+    "--model.width",
+    "0.03",
+    "--training.batch_size",
+    "32",
+    "--training.epochs",
+    "4",
+    "--cluster.cpus_per_worker",
+    "0.5",
+    "--run",
+    "it",
+]
+
+
+def start(storage: Path, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "jobs/train.py", *TINY, "--storage.uri", str(storage), *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(job: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """Exit code, outcome and stderr of a job."""
+    out, errors = job.communicate(timeout=300)
+    (line,) = out.splitlines()
+    return job.returncode, json.loads(line), errors
+
+
+def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> None:
+    """Return once ``condition`` holds; a job that ends before fails."""
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert job.poll() is None, job.stderr and job.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def weights(storage: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(storage)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(storage.glob("it/checkpoints/*/*.npz"))
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    storage = tmp_path_factory.mktemp("undisturbed")
+    code, outcome, errors = finish(start(storage))
+    assert (code, outcome["status"]) == (0, "done"), errors
+    return storage, outcome, errors
+
+
+def test_the_person_watching_sees_our_lines_alone(
+    undisturbed: tuple[Path, dict[str, Any], str],
+) -> None:
+    lines = [line for line in undisturbed[2].splitlines() if "\r" not in line]
+    ours = [line for line in lines if line[:8].count(":") == 2]
+    assert sum(" epoch " in line and "images/s" in line and " left" in line for line in ours) == 4
+    assert [line for line in lines if line not in ours] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_run_stopped_after_an_epoch_and_resumed_ends_with_the_same_bits(
+    number: signal.Signals, undisturbed: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    job = start(tmp_path)
+    wait_until(lambda: any(tmp_path.glob("it/checkpoints/*/manifest.json")), job)
+    stopped = time.monotonic()
+    job.send_signal(number)
+    code, outcome, _ = finish(job)
+    assert time.monotonic() - stopped < 10
+    assert (code, outcome["status"]) == (1, "interrupted")
+    assert "--run it resumes it" in outcome["error"]
+    assert not (tmp_path / "it" / "run.json").exists()
+
+    code, outcome, errors = finish(start(tmp_path))
+    assert (code, outcome["status"]) == (0, "done")
+    assert "going on from step" in errors
+    assert weights(tmp_path) == weights(undisturbed[0])
+    assert outcome["metrics"] == undisturbed[1]["metrics"]
+
+
+def test_event_files_are_kept_when_asked_for(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    code, outcome, errors = finish(
+        start(tmp_path, "--training.epochs", "2", "--training.tensorboard")
+    )
+    assert (code, outcome["status"]) == (0, "done"), errors
+    events = EventAccumulator(str(tmp_path / "it" / "tensorboard"))
+    events.Reload()
+    assert {"train/loss", "validation/macro_f1", "learning_rate"} <= set(events.Tags()["tensors"])

@@ -104,7 +104,7 @@ def _of_error(error: Exception) -> Outcome:
 
 def _is_ours(error: BaseException) -> bool:
     """Whether this package itself raised ``error``, here or in a task of the cluster."""
-    remote = getattr(error, "traceback_str", None)  # set by Ray on what a task raised
+    remote = str(error) if hasattr(error, "cause") else None  # what a task raised, as Ray tells it
     if remote is None:
         files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     else:

@@ -20,6 +20,7 @@ def main(config: PrepareConfig) -> Outcome:
     prepared = dataset.finished(config)
     if prepared is None:
         with session.session(config.verbose):
+            session.check_shared({"data.uri": config.data.uri, "storage.uri": config.storage.uri})
             prepared = dataset.prepare(config)
     return Outcome(
         status="already_done" if prepared.already_done else "done",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +44,15 @@ def shared_faces() -> Path:
     if not faces.exists():
         pytest.skip(f"{faces.relative_to(ROOT.parent)} is not beside this repository")
     return faces
+
+
+@pytest.fixture
+def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A small memory disk with the options of ``indirect`` parametrisation; skips without root."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a memory disk takes root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -13,7 +13,7 @@ from fer_ray.cluster import steps
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig, local_path
 from fer_ray.network import optimizers, pretrained, vgg19
-from fer_ray.runs import layout
+from fer_ray.runs import storage
 
 
 def build_state(work: Work, strategy: tf.distribute.Strategy) -> steps.State:
@@ -27,8 +27,9 @@ def build_state(work: Work, strategy: tf.distribute.Strategy) -> steps.State:
             with _at_hand(config.model.pretrained) as path:
                 pretrained.load(model, path)
         optimizer = optimizers.optimizer_of(config.optimizer, model.trainable_variables)
+    learned = [*model.trainable_variables, *steps.statistics_of(model)]
     averages = (
-        [tf.Variable(v.value, trainable=False, name=v.path) for v in model.trainable_variables]
+        [tf.Variable(v.value, trainable=False, name=v.path) for v in learned]
         if config.training.ema is not None
         else []
     )
@@ -55,7 +56,7 @@ def _at_hand(uri: str) -> Iterator[Path]:
         return
     folder, _, name = uri.partition("?")[0].rpartition("/")
     query = uri.partition("?")[2]
-    store = layout.store(f"{folder}?{query}" if query else folder, "model.pretrained")
+    store = storage.store(f"{folder}?{query}" if query else folder, "model.pretrained")
     with tempfile.TemporaryDirectory() as here:
         fetched = Path(here) / name
         fetched.write_bytes(store.read_bytes(name))

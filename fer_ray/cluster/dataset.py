@@ -22,7 +22,7 @@ from fer_ray.cluster.ranges import in_order, rows_of
 from fer_ray.config import PrepareConfig, SplitConfig
 from fer_ray.faces import balance, sides, split
 from fer_ray.faces.sides import Census, Summary
-from fer_ray.runs import layout
+from fer_ray.runs import layout, storage
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,12 @@ def finished(config: PrepareConfig) -> Prepared | None:
         return prepared
     source.check_source(uri)
     folder = _folder(config, source.fingerprint(uri))
-    return open_prepared(folder, "storage.uri") if is_prepared(folder, "storage.uri") else None
+    if not is_prepared(folder, "storage.uri"):
+        return None
+    prepared = open_prepared(folder, "storage.uri")
+    refused, rows = prepared.manifest["refused_rows"], prepared.manifest["rows"]
+    # Made when more rows might be refused: reading again tells what is too much now.
+    return prepared if refused <= config.data.max_refused * rows else None
 
 
 def _made(config: PrepareConfig) -> Prepared:
@@ -60,10 +65,10 @@ def _made(config: PrepareConfig) -> Prepared:
     uri = _uri(config)
     fingerprint = source.fingerprint(uri)  # of what is now read: a change on the way shows later
     folder = _folder(config, fingerprint)
-    layout.check_writable(config.storage.uri)
+    storage.check_writable(config.storage.uri)
 
     logger.info("reading faces from %s", uri)
-    raw = reading.read(uri, config.data).materialize().to_arrow_refs()
+    raw = reading.read_all(uri, config.data)
     told: list[Any] = [_told.remote(block) for block in raw]
     census = sum(ray.get([facts for facts, _ in told]), Census())
     census.check(config.data)
@@ -95,12 +100,13 @@ def _made(config: PrepareConfig) -> Prepared:
         "validation": _validation(config.split, roles),
         "duplicates": dict.fromkeys(split.DUPLICATES, 0) | summary.duplicates,
         "dropped": dict.fromkeys(split.DROPS, 0) | summary.dropped,
+        "rows": census.faces + census.refused,
         "refused_rows": census.refused,
         "content": _digest([(file["name"], file["sha256"]) for file in files]),
         "files": files,
         "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
     }
-    layout.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
+    storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
     return Prepared(folder, manifest, already_done=False)
 
 
@@ -144,7 +150,7 @@ def _uri(config: PrepareConfig) -> str:
 def _folder(config: PrepareConfig, fingerprint: str) -> str:
     """Where the dataset of these settings and this input is kept."""
     key = _digest([layout.SCHEMA_VERSION, _uri(config), fingerprint, _settings(config)])[:16]
-    return layout.join(config.storage.uri, layout.dataset_folder(key))
+    return storage.join(config.storage.uri, layout.dataset_folder(key))
 
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import ray
 
 from fer_ray.cluster.work import Work
 from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.runs import layout, record
+from fer_ray.runs import layout, record, storage
 
 
 @ray.remote(num_cpus=1)
@@ -27,10 +27,11 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
 
     set_up_tensorflow(work.config)
     state = build_state(work, tf.distribute.get_strategy())
-    store = layout.store(work.run_uri)
+    store = storage.store(work.run_uri)
     restore(store, step, state)
-    for average, weight in zip(state.averages, state.model.trainable_variables, strict=False):
-        weight.assign(average)
+    if state.averages:
+        for average, weight in zip(state.averages, state.learned, strict=True):
+            weight.assign(average)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / layout.MODEL_FILE
         save(inference_model(state.model), path)

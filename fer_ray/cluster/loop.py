@@ -25,7 +25,7 @@ from fer_ray.config import TrainConfig
 from fer_ray.faces import order, rows
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.network import losses, schedule
-from fer_ray.runs import layout, metrics
+from fer_ray.runs import metrics, storage
 
 SCORED_AT_ONCE = 256  # faces a forward pass of validation
 
@@ -66,15 +66,13 @@ def train(work: Work) -> None:
         clock.trained(training.batch_size)
         epoch = min(epochs_after(number + 1, work.count, training.batch_size), training.epochs)
         if epoch > epochs_after(number, work.count, training.batch_size):
-            learned = _epoch_sums(state)
             _check_equal_ranks(state, total, world)
-            validation = _validate(work.validation, score, total, rank, world)
-            record = {
+            record: dict[str, Any] = {
                 "epoch": epoch,
                 "step": progress.step,
                 "learning_rate": rate,
-                "train": learned,
-                "validation": validation,
+                "train": _epoch_sums(state),
+                "validation": _validate(work.validation, score, total, rank, world),
                 "workers": world,
             } | clock.epoch()
             progress = _after(progress, record, config)
@@ -117,7 +115,7 @@ def _resumed(work: Work, state: steps.State, start: int) -> Progress:
     """The loop's state at step ``start``, arrays restored from exactly that step's checkpoint."""
     if start == 0:
         return Progress()
-    return Progress.of(restore(layout.store(work.run_uri), start, state))
+    return Progress.of(restore(storage.store(work.run_uri), start, state))
 
 
 def _after(progress: Progress, record: dict[str, Any], config: TrainConfig) -> Progress:

@@ -16,7 +16,7 @@ import ray
 
 from fer_ray.cluster.stream import Faces
 from fer_ray.runs import layout
-from fer_ray.runs.layout import store
+from fer_ray.runs.storage import store
 
 
 @dataclass(frozen=True)

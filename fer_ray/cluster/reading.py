@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 import ray.data
+from tqdm import tqdm
 
 from fer_ray.cluster.source import DEMO, File, Source, csv_header, find, parquet_groups
 from fer_ray.config import DataConfig
 from fer_ray.faces import demo, folders
 from fer_ray.faces.columns import csv_columns, parquet_columns
 from fer_ray.faces.formats import Face, check_bytes, csv_rows, image_face, parquet_rows, raw_rows
-from fer_ray.runs.layout import Store, store
+from fer_ray.runs.storage import Store, store
 
 PIECE_BYTES = 8 * 2**20
 _FILES_A_PIECE = 512
@@ -44,15 +45,32 @@ def read(uri: str, data: DataConfig, piece_bytes: int = PIECE_BYTES) -> ray.data
     Raises:
         ValueError: a file cannot be read, or has no labels.
     """
+    return _tasks(*_plan(uri, data, piece_bytes))
+
+
+def read_all(uri: str, data: DataConfig) -> list["ray.ObjectRef[pa.Table]"]:
+    """The rows of ``read`` as blocks in the object store, with a progress bar on a terminal."""
+    pieces, read_piece = _plan(uri, data, PIECE_BYTES)
+    blocks: list[ray.ObjectRef[pa.Table]] = []
+    with tqdm(total=len(pieces), desc="reading", unit="piece", disable=None, leave=False) as bar:
+        for bundle in _tasks(pieces, read_piece).iter_internal_ref_bundles():
+            blocks += bundle.block_refs
+            bar.update()
+    return blocks
+
+
+def _plan(
+    uri: str, data: DataConfig, piece_bytes: int
+) -> tuple[Sequence[pa.Table], Callable[[pa.Table], Iterator[pa.Table]]]:
+    """The pieces of an input, and what reads one."""
     if uri == DEMO:
-        return _tasks(_demo_pieces(data.demo_faces), _draw)
+        return _demo_pieces(data.demo_faces), _draw
     source = find(uri)
     if source.kind == "csv":
-        return _tasks(_csv_pieces(source, piece_bytes), partial(_read_csv, uri=uri))
+        return _csv_pieces(source, piece_bytes), partial(_read_csv, uri=uri)
     if source.kind == "parquet":
-        return _tasks(_parquet_pieces(source), partial(_read_parquet, uri=uri, data=data))
-    pieces = _image_pieces(source, piece_bytes)
-    return _tasks(pieces, partial(_read_images, uri=uri, data=data))
+        return _parquet_pieces(source), partial(_read_parquet, uri=uri, data=data)
+    return _image_pieces(source, piece_bytes), partial(_read_images, uri=uri, data=data)
 
 
 def _tasks(

@@ -9,12 +9,12 @@ import numpy as np
 from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.steps import State
 from fer_ray.cluster.work import Work
-from fer_ray.runs import checkpoint, layout, metrics
+from fer_ray.runs import checkpoint, metrics, storage
 
 _ENDING = ".npz"
 
 
-def restore(run: layout.Store, step: int, state: State) -> Mapping[str, Any]:
+def restore(run: storage.Store, step: int, state: State) -> Mapping[str, Any]:
     """Sets ``state`` to the checkpoint of ``step``, every hash verified; what it says of itself."""
     files, about = checkpoint.read(run, step)
     state.restore(
@@ -28,7 +28,7 @@ class Saver:
 
     def __init__(self, work: Work, state: State) -> None:
         self._state = state
-        self._store = layout.store(work.run_uri)
+        self._store = storage.store(work.run_uri)
         self._keep = work.config.training.keep_checkpoints
         self._uploads = ThreadPoolExecutor(1)
         self._pending: list[Future[None]] = []

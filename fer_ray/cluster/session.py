@@ -4,17 +4,19 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
 import ray.data
 from ray.autoscaler.sdk import request_resources
 
-from fer_ray.config import ClusterConfig
+from fer_ray.cluster.source import DEMO
+from fer_ray.config import ClusterConfig, local_path
 
 DATA_CPUS = 1  # left to Ray Data's tasks, which would otherwise wait for ever
 _POLL_S = 1.0
+_WORKING_COPIES = "/runtime_resources/working_dir_files/"  # where Ray unpacks --working-dir
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,33 @@ def session(verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def check_shared(uris: Mapping[str, str | None]) -> None:
+    """Refuse places that other nodes, or this one after the job, would not find again.
+
+    Args:
+        uris: by the names of their settings.
+
+    Raises:
+        ValueError: a path on this machine while the cluster has other nodes, or a path in the
+            temporary copy of its folder that a submitted job runs in.
+    """
+    nodes = sum(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+    for setting, uri in uris.items():
+        path = None if uri is None or uri == DEMO else local_path(uri)
+        if path is None:
+            continue
+        if nodes > 1:
+            raise ValueError(
+                f"{setting} must be where all {nodes} nodes of the cluster reach it, such as"
+                f" s3://BUCKET/FOLDER, got {path} on one of them"
+            )
+        if _WORKING_COPIES in path:
+            raise ValueError(
+                f"{setting} must outlive the submitted job, such as s3://BUCKET/FOLDER, got {path}"
+                " in the temporary copy of its folder"
+            )
 
 
 def check_resources(settings: ClusterConfig) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from fer_ray.faces import folders
 from fer_ray.faces.columns import Columns, csv_columns, parquet_columns
-from fer_ray.runs.layout import Store, store
+from fer_ray.runs.storage import Store, store
 
 DEMO = "demo:"
 Kind = Literal["csv", "images", "parquet"]

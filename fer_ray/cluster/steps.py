@@ -29,13 +29,18 @@ class State:
 
     model: keras.Model
     optimizer: keras.Optimizer
-    averages: Sequence[tf.Variable]  # of the trainable weights; empty without EMA
+    averages: Sequence[tf.Variable]  # of all in ``learned``; empty without EMA
     sums: tf.Variable  # (3,) float64, see SUMS
 
     @property
     def statistics(self) -> list[keras.Variable]:
         """Batch normalisation's moving statistics."""
-        return [v for v in self.model.non_trainable_variables if not _is_seed(v)]
+        return statistics_of(self.model)
+
+    @property
+    def learned(self) -> list[keras.Variable]:
+        """What the model's file keeps: trainable weights, then statistics."""
+        return [*self.model.trainable_variables, *self.statistics]
 
     def capture(self) -> dict[str, dict[str, np.ndarray]]:
         """Copies of all values, by part and variable; changes nothing."""
@@ -46,8 +51,7 @@ class State:
 
     def digest(self) -> np.ndarray:
         """A hash of the weights: ``(2,)`` float64 whole numbers whose sums are exact."""
-        weights = [*self.model.trainable_variables, *self.statistics]
-        content = b"".join(np.ascontiguousarray(v.numpy()).tobytes() for v in weights)
+        content = b"".join(np.ascontiguousarray(v.numpy()).tobytes() for v in self.learned)
         whole = hashlib.sha256(content).digest()
         return np.array([int.from_bytes(whole[i : i + 3]) for i in (0, 3)], np.float64)
 
@@ -61,7 +65,7 @@ class State:
 
     def _variables(self) -> dict[str, list[tf.Variable | keras.Variable]]:
         parts: dict[str, list[tf.Variable | keras.Variable]] = {
-            "weights": [*self.model.trainable_variables, *self.statistics],
+            "weights": list(self.learned),
             "optimizer": list(self.optimizer.variables),
             "sums": [self.sums],
         }
@@ -72,6 +76,11 @@ class State:
             part: [(getattr(v, "path", v.name), v.numpy()) for v in variables]
             for part, variables in self._variables().items()
         }
+
+
+def statistics_of(model: keras.Model) -> list[keras.Variable]:
+    """The moving statistics of a network's batch normalisation; none without it."""
+    return [v for v in model.non_trainable_variables if not _is_seed(v)]
 
 
 def _is_seed(variable: keras.Variable) -> bool:
@@ -150,7 +159,7 @@ def training_step(
         if training.ema is not None:
             done = tf.cast(number, tf.float32) + 1
             decay = tf.minimum(training.ema, (1 + done) / (10 + done))  # young averages move fast
-            for average, weight in zip(state.averages, model.trainable_variables, strict=True):
+            for average, weight in zip(state.averages, state.learned, strict=True):
                 average.assign(decay * average + (1 - decay) * tf.convert_to_tensor(weight.value))
 
     return cast(Step, step)
@@ -161,12 +170,18 @@ def scorer(state: State) -> Scorer:
 
     Images are ``(n, 48, 48)`` uint8, logits ``(n, 7)`` float32; nothing is changed.
     """
+    trained = len(state.model.trainable_variables)
 
     @tf.function(reduce_retracing=True)
     def score(images: tf.Tensor) -> tf.Tensor:
-        weights = state.averages or [v.value for v in state.model.trainable_variables]
-        others = [tf.convert_to_tensor(v.value) for v in state.model.non_trainable_variables]
-        weights = [tf.convert_to_tensor(w) for w in weights]
+        values = [
+            tf.convert_to_tensor(v) for v in state.averages or [v.value for v in state.learned]
+        ]
+        weights, statistics = values[:trained], iter(values[trained:])
+        others = [
+            tf.convert_to_tensor(v.value) if _is_seed(v) else next(statistics)
+            for v in state.model.non_trainable_variables
+        ]
         logits, _ = state.model.stateless_call(weights, others, _as_input(images), training=False)
         return logits
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from fer_ray.runs import layout
+from fer_ray.runs import layout, storage
 
 
 @ray.remote(num_cpus=0)
@@ -15,7 +15,7 @@ def write_events(run_uri: str, epochs: Sequence[Mapping[str, Any]]) -> None:
     """Write the figures of ``epochs`` into the run's ``tensorboard/``, against the epoch."""
     import tensorflow as tf
 
-    run = layout.store(run_uri)
+    run = storage.store(run_uri)
     with tempfile.TemporaryDirectory() as folder:
         writer = tf.summary.create_file_writer(folder)
         with writer.as_default():

@@ -17,20 +17,19 @@ import ray.train
 from fer_ray.cluster import (
     balancing,
     dataset,
-    export,
-    inference,
     prepared,
     session,
     tensorboard,
     watching,
 )
+from fer_ray.cluster.finishing import finish
 from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.stream import ByRank, Plan
 from fer_ray.cluster.work import SHARD, Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
 from fer_ray.job import Outcome
-from fer_ray.runs import checkpoint, layout, logs, metrics, record
+from fer_ray.runs import checkpoint, layout, logs, metrics, record, storage
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +43,21 @@ def fit(config: TrainConfig) -> Outcome:
     """
     name = config.run or layout.made_up_name("train")
     config = config.model_copy(update={"run": name})
-    run_uri = layout.join(config.storage.uri, name)
-    run = layout.store(run_uri)
+    run_uri = storage.join(config.storage.uri, name)
+    run = storage.store(run_uri)
     if done := _earlier(run, config):
         return done
-    layout.check_writable(config.storage.uri)
+    storage.check_writable(config.storage.uri)
     logger.info("run %s in %s", name, run_uri)
     try:
         with logs.kept_log(run, logging.getLogger("fer_ray")), session.session(config.verbose):
+            session.check_shared(
+                {
+                    "data.uri": config.data.uri,
+                    "storage.uri": config.storage.uri,
+                    "model.pretrained": config.model.pretrained,
+                }
+            )
             session.check_resources(config.cluster)
             return _fit(config, run)
     except KeyboardInterrupt:
@@ -63,7 +69,7 @@ def fit(config: TrainConfig) -> Outcome:
         )
 
 
-def _earlier(run: layout.Store, config: TrainConfig) -> Outcome | None:
+def _earlier(run: storage.Store, config: TrainConfig) -> Outcome | None:
     """The outcome of the run of this name, if it is finished; checks that its settings are ours."""
     saved = record.read_config(run)
     if saved is None:
@@ -77,7 +83,7 @@ def _earlier(run: layout.Store, config: TrainConfig) -> Outcome | None:
     return None if outcome is None else Outcome(**outcome | {"status": "already_done"})
 
 
-def _fit(config: TrainConfig, run: layout.Store) -> Outcome:
+def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
     """The run's work, on a cluster that has room for it."""
     data = dataset.prepare(config)
     training = balancing.training_blocks(data, config.balance, config.augment, config.seed)
@@ -121,10 +127,10 @@ def _fit(config: TrainConfig, run: layout.Store) -> Outcome:
             f"the loss was not finite in epoch {epochs[-1]['epoch']}: try a lower"
             " optimizer.learning_rate"
         )
-    return _finish(work, run, data, progress, facts, epochs)
+    return finish(work, run, data, progress, facts, epochs)
 
 
-def _begin(run: layout.Store, config: TrainConfig, facts: Mapping[str, Any]) -> None:
+def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) -> None:
     """Write what the run is made of; on resuming, check that the data is still the same."""
     earlier = record.read_document(run, layout.DATA)
     if earlier is not None and earlier["content"] != facts["content"]:
@@ -155,11 +161,11 @@ def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
 
     In a task: verifying reads every byte, which the driver's node may not have the memory for.
     """
-    found = checkpoint.newest(layout.store(run_uri))
+    found = checkpoint.newest(storage.store(run_uri))
     return found.about, found.passed_over
 
 
-def _epochs_seen(run: layout.Store) -> int:
+def _epochs_seen(run: storage.Store) -> int:
     """The last epoch whose metrics are there already."""
     return max((epoch["epoch"] for epoch in metrics.read_all(run)), default=0)
 
@@ -174,7 +180,7 @@ def _train(work: Work, data_config: ByRank) -> None:
     from ray.train.tensorflow import TensorflowTrainer
 
     config = work.config.cluster
-    ray_files = layout.store(work.run_uri).folder(layout.RAY)
+    ray_files = storage.store(work.run_uri).folder(layout.RAY)
     TensorflowTrainer(
         _train_loop,
         train_loop_config={"work": work},
@@ -209,41 +215,3 @@ def _train_loop(config: dict[str, Work]) -> None:
     from fer_ray.cluster import loop
 
     loop.train(config["work"])
-
-
-def _finish(
-    work: Work,
-    run: layout.Store,
-    data: prepared.Prepared,
-    progress: Progress,
-    facts: Mapping[str, Any],
-    epochs: list[dict[str, Any]],
-) -> Outcome:
-    """Export the best epoch's model, score its file, and write the outcome."""
-    assert progress.best is not None
-    best = progress.best
-    logger.info("exporting epoch %d and scoring it on the test side", best.epoch)
-    model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
-    flips = {"flips": True} if work.config.evaluate.flips else {}
-    scores: dict[str, Any] = {}
-    for side in ("validation", "test"):
-        blocks = prepared.side_blocks(data, side).blocks
-        scores[side] = metrics.from_predictions(*inference.predict(model, blocks, flips=False))
-        if flips:
-            scores[f"{side}_flips"] = metrics.from_predictions(
-                *inference.predict(model, blocks, flips=True)
-            )
-    chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
-    outcome = Outcome(
-        status="done",
-        run=work.config.run,
-        uri=run.uri,
-        **{name: facts[name] for name in ("counts", "balanced", "refused_rows", "duplicates")},
-        leaky=data.leaky,
-        epochs=len(epochs),
-        best_epoch=best.epoch,
-        train={"accuracy": chosen["train"]["accuracy"], "loss": chosen["train"]["loss"]},
-        metrics=scores,
-    )
-    record.write_document(run, layout.OUTCOME, outcome.model_dump(mode="json", exclude_none=True))
-    return outcome

@@ -8,7 +8,7 @@ from typing import Any
 
 from fer_ray.config import TrainingConfig
 from fer_ray.runs import metrics
-from fer_ray.runs.layout import Store
+from fer_ray.runs.storage import Store
 
 LOOK_EVERY_S = 1.0
 

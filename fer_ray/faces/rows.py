@@ -30,7 +30,7 @@ def face_ids(images: np.ndarray) -> list[str]:
     """The id of each of ``(n, 48, 48)`` uint8 faces: 32 hex digits of BLAKE2b over its pixels."""
     return [
         hashlib.blake2b(face.data, digest_size=16).hexdigest()
-        for face in np.ascontiguousarray(images).reshape(len(images), -1)
+        for face in np.ascontiguousarray(images).reshape(-1, FACE_BYTES)
     ]
 
 

@@ -21,10 +21,10 @@ from fer_ray.runs.layout import (
     CHECKPOINTS,
     MANIFEST,
     SCHEMA_VERSION,
-    Store,
     checkpoint_folder,
     checkpoint_step,
 )
+from fer_ray.runs.storage import Store
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 Name = Annotated[str, Field(pattern=f"^{_NAME}$")]

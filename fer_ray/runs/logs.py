@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from fer_ray.runs.layout import LOGS, Store
+from fer_ray.runs.layout import LOGS
+from fer_ray.runs.storage import Store
 
 MAX_CHARACTERS = 4 * 2**20  # what comes after is cut: a log must not outgrow what it tells of
 

@@ -13,8 +13,9 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, log_loss
 
 from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.runs.layout import EPOCHS, METRICS, SCHEMA_VERSION, Store, epoch_metrics
+from fer_ray.runs.layout import EPOCHS, METRICS, SCHEMA_VERSION, epoch_metrics
 from fer_ray.runs.record import read_document, write_document
+from fer_ray.runs.storage import Store
 
 
 def append(run: Store, epoch: int, values: Mapping[str, Any]) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from fer_ray.runs.layout import CONFIG, SCHEMA_VERSION, Store
+from fer_ray.runs.layout import CONFIG, SCHEMA_VERSION
+from fer_ray.runs.storage import Store
 
 # These may change when a run goes on: where and how it computes, not what.
 FREE = {"cluster", "storage", "verbose", "run", "training.checkpoint_every_steps"}

@@ -20,7 +20,7 @@ from fer_ray.config import DataConfig
 from fer_ray.faces import demo
 from fer_ray.faces.formats import RAW_SCHEMA, USAGES
 from fer_ray.faces.rows import face_ids, images_of
-from fer_ray.runs.layout import store
+from fer_ray.runs.storage import store
 
 FACES = np.random.default_rng(1).integers(256, size=(10, 48, 48), dtype=np.uint8)
 LABELS = [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]

@@ -16,6 +16,7 @@ from fer_ray.faces import demo
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, record
+from fer_ray.runs.storage import store
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -158,7 +159,7 @@ def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(
 
 def test_a_run_whose_data_changed_is_refused(storage: Path) -> None:
     config = settings(storage, "changed")
-    run = layout.store(str(storage / "changed"))
+    run = store(str(storage / "changed"))
     record.write_config(run, config)
     record.write_document(run, layout.DATA, {"content": "of other faces"})
     with pytest.raises(ValueError, match=r"data\.uri must hold the faces that run changed began"):
@@ -176,6 +177,24 @@ def test_a_loss_that_is_not_finite_fails_the_run_with_advice(
     )
     with pytest.raises(ArithmeticError, match=r"not finite in epoch 1.*optimizer\.learning_rate"):
         training.fit(wild)
+
+
+def test_a_run_starts_from_pretrained_weights(one: Outcome, storage: Path) -> None:
+    model = {"pretrained": f"{one.uri}/model/model.keras"}
+    tuned = training.fit(
+        settings(
+            storage, "tuned", model=model, training={"epochs": 1, "precision": "mixed_bfloat16"}
+        )
+    )
+    assert tuned.status == "done"
+    (epoch,) = epochs(tuned)
+    assert epoch["train"]["loss"] < epochs(one)[0]["train"]["loss"]
+
+
+def test_pretrained_weights_that_do_not_fit_are_refused(one: Outcome, storage: Path) -> None:
+    model = {"pretrained": f"{one.uri}/model/model.keras", "width": 0.05}
+    with pytest.raises(ValueError, match=r"model\.pretrained|model\.width"):
+        training.fit(settings(storage, "misfit", model=model))
 
 
 def test_more_workers_than_cpus_are_refused_with_the_arithmetic(

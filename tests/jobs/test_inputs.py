@@ -115,18 +115,6 @@ def prepare(cluster: dict[str, str], tmp_path: Path) -> Prepare:
     return run
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 128 KiB, too small for the dataset; skips without root."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a memory disk takes root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def invalid(ended: Ended) -> str:
     """The one sentence of a job that refused its input."""
     assert (ended.code, ended.outcome["status"]) == (2, "invalid"), ended.stderr
@@ -371,8 +359,9 @@ def test_storage_that_may_not_be_written_is_told(
     assert "storage.uri must be" in invalid(prepare(uri, storage=tmp_path / "file" / "runs"))
 
 
-def test_storage_without_space_is_told(prepare: Prepare, full_disk: Path, tmp_path: Path) -> None:
-    error = invalid(prepare(csv_file(tmp_path / "f.csv"), storage=full_disk / "runs"))
+@pytest.mark.parametrize("mounted", ["size=128k"], indirect=True)  # too small for the dataset
+def test_storage_without_space_is_told(prepare: Prepare, mounted: Path, tmp_path: Path) -> None:
+    error = invalid(prepare(csv_file(tmp_path / "f.csv"), storage=mounted / "runs"))
     assert error.startswith("storage.uri must be writable, got ")
     assert error.endswith(": no space left")
-    assert not list(full_disk.rglob("manifest.json"))
+    assert not list(mounted.rglob("manifest.json"))

@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as hnp
 from fer_ray.runs import checkpoint
 from fer_ray.runs.checkpoint import DamagedError, Found, Loaded
 from fer_ray.runs.faults import StorageError
-from fer_ray.runs.layout import Store, store
+from fer_ray.runs.storage import Store, store
 
 FILES = {"weights.npz": b"w" * 1000, "loop.json": b"{}"}
 
@@ -297,7 +297,7 @@ def test_a_disk_that_fills_up_keeps_the_checkpoints_before(mounted: Path) -> Non
 WRITER = """
 import sys
 from fer_ray.runs import checkpoint
-from fer_ray.runs.layout import store
+from fer_ray.runs.storage import store
 run, step = store(sys.argv[1]), 0
 while True:
     content = bytes([step % 256]) * 2 ** int(sys.argv[3])

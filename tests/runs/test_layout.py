@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_ray.runs import layout
+from fer_ray.runs import layout, storage
 from fer_ray.runs.faults import MissingError, StorageError
-from fer_ray.runs.layout import Entry, Store, absolute, is_local, is_relative, join, store
+from fer_ray.runs.storage import Entry, Store, absolute, is_local, is_relative, join, store
 from tests.s3_server import S3
 
 
@@ -146,11 +146,11 @@ def test_a_large_object_arrives_whole(s3: S3) -> None:
 def test_an_endpoint_may_be_in_the_uri(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     name = s3.bucket()
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
-    layout.check_writable(f"s3://{name}/runs?endpoint_override={s3.endpoint}")
+    storage.check_writable(f"s3://{name}/runs?endpoint_override={s3.endpoint}")
 
 
 def test_the_writing_probe_leaves_nothing(run: Store) -> None:
-    layout.check_writable(run.uri)
+    storage.check_writable(run.uri)
     assert run.listing() == []
 
 
@@ -163,7 +163,7 @@ def test_what_a_killed_local_write_left_is_not_listed(local_run: Store) -> None:
 def refusal(uri: str, setting: str = "storage.uri") -> str:
     """The sentence with which writing to ``uri`` is refused."""
     with pytest.raises(StorageError) as caught:
-        layout.check_writable(uri, setting)
+        storage.check_writable(uri, setting)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -193,7 +193,7 @@ def test_wrong_credentials_are_told_without_them(
     uri = f"s3://{s3.bucket()}/x"
     monkeypatch.setenv(variable, value)
     with pytest.raises(StorageError) as caught:
-        layout.check_writable(uri)
+        storage.check_writable(uri)
     assert str(caught.value) == f"storage.uri must be writable, got {uri}: {reason}"
     everything = "".join(traceback.format_exception(caught.value))
     assert s3.secret not in everything
@@ -284,7 +284,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(mounted: Path) -> None:
 
 WRITER = """
 import os, sys
-from fer_ray.runs.layout import store
+from fer_ray.runs.storage import store
 folder, pages = store(sys.argv[1]), [bytes([n]) * 500_000 for n in range(8)]
 print("ready", flush=True)
 while True:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray.runs import layout, logs
+from fer_ray.runs import logs, storage
 
 
 def text_of(folder: Path) -> str:
@@ -17,7 +17,7 @@ def test_the_log_of_a_failed_job_is_kept(tmp_path: Path) -> None:
     logger = logging.getLogger("ours")
 
     def job() -> None:
-        with logs.kept_log(layout.store(str(tmp_path)), logger):
+        with logs.kept_log(storage.store(str(tmp_path)), logger):
             logger.warning("half way")
             raise OSError("gone")
 
@@ -33,7 +33,7 @@ def test_a_log_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(logs, "MAX_CHARACTERS", 500)
     logger = logging.getLogger("ours")
     logger.setLevel(logging.INFO)
-    with logs.kept_log(layout.store(str(tmp_path)), logger):
+    with logs.kept_log(storage.store(str(tmp_path)), logger):
         for number in range(100):
             logger.info("line %d", number)
     text = text_of(tmp_path)

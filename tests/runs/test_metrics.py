@@ -13,7 +13,7 @@ from sklearn import metrics as reference
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs import metrics
-from fer_ray.runs.layout import Store
+from fer_ray.runs.storage import Store
 
 CLASSES = list(range(7))
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fer_ray.config import TrainConfig
 from fer_ray.runs import record
-from fer_ray.runs.layout import OUTCOME, Store
+from fer_ray.runs.layout import OUTCOME
+from fer_ray.runs.storage import Store
 
 GIVEN = {"data": {"uri": "demo:"}}
 

@@ -1,0 +1,60 @@
+"""The end of a run: the best epoch's model exported, its file scored, the outcome written."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fer_ray.cluster import export, inference, prepared
+from fer_ray.cluster.progress import Progress
+from fer_ray.cluster.work import Work
+from fer_ray.job import Outcome
+from fer_ray.runs import layout, metrics, record, storage
+
+logger = logging.getLogger(__name__)
+
+
+def finish(
+    work: Work,
+    run: storage.Store,
+    data: prepared.Prepared,
+    progress: Progress,
+    facts: Mapping[str, Any],
+    epochs: list[dict[str, Any]],
+) -> Outcome:
+    """Export the best epoch's model, score its file, and write the outcome.
+
+    Args:
+        work: the run, as its workers knew it.
+        run: its folder.
+        data: the prepared dataset, whose validation and test sides are scored, every face once.
+        progress: of the finished training.
+        facts: what ``data.json`` says.
+        epochs: the metrics of each.
+    """
+    assert progress.best is not None
+    best = progress.best
+    logger.info("exporting epoch %d and scoring it on the test side", best.epoch)
+    model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
+    flips = {"flips": True} if work.config.evaluate.flips else {}
+    scores: dict[str, Any] = {}
+    for side in ("validation", "test"):
+        blocks = prepared.side_blocks(data, side).blocks
+        scores[side] = metrics.from_predictions(*inference.predict(model, blocks, flips=False))
+        if flips:
+            scores[f"{side}_flips"] = metrics.from_predictions(
+                *inference.predict(model, blocks, flips=True)
+            )
+    chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
+    outcome = Outcome(
+        status="done",
+        run=work.config.run,
+        uri=run.uri,
+        **{name: facts[name] for name in ("counts", "balanced", "refused_rows", "duplicates")},
+        leaky=data.leaky,
+        epochs=len(epochs),
+        best_epoch=best.epoch,
+        train={"accuracy": chosen["train"]["accuracy"], "loss": chosen["train"]["loss"]},
+        metrics=scores,
+    )
+    record.write_document(run, layout.OUTCOME, outcome.model_dump(mode="json", exclude_none=True))
+    return outcome

@@ -135,11 +135,25 @@ def test_two_workers_repeat_to_the_bit(two: Outcome, storage: Path) -> None:
     assert digests(again) == digests(two)
 
 
-def test_saving_more_often_changes_nothing(one: Outcome, storage: Path) -> None:
-    often = training.fit(
-        settings(storage, "often", training={"checkpoint_every_steps": 2, "keep_checkpoints": 99})
-    )
+@pytest.fixture(scope="module")
+def often(storage: Path) -> Outcome:
+    """The run with one worker again, but saving more often, and keeping event files."""
+    more = {"checkpoint_every_steps": 2, "keep_checkpoints": 99, "tensorboard": True}
+    return training.fit(settings(storage, "often", training=more))
+
+
+def test_saving_more_often_changes_nothing(one: Outcome, often: Outcome) -> None:
     assert digests(one).items() < digests(often).items()
+    assert often.model_dump()["metrics"] == one.model_dump()["metrics"]
+
+
+@pytest.mark.usefixtures("often")
+def test_event_files_are_kept_when_asked_for(storage: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(storage / "often" / "tensorboard"))
+    events.Reload()
+    assert {"train/loss", "validation/macro_f1", "learning_rate"} <= set(events.Tags()["tensors"])
 
 
 def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(

@@ -375,6 +375,13 @@ class PrepareConfig(JobConfig):
     def _data_is_named(self) -> Self:
         if self.data.uri is None:
             raise ValueError("data.uri must name the faces to read ('demo:' draws some), got none")
+        if f"{self.storage.uri.partition('?')[0]}/".startswith(
+            f"{self.data.uri.partition('?')[0].rstrip('/')}/"
+        ):
+            raise ValueError(
+                f"storage.uri must lie outside data.uri ({self.data.uri}), got {self.storage.uri}:"
+                " what is written there would be read as faces"
+            )
         return self
 
 

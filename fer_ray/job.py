@@ -75,7 +75,7 @@ def run(main: Callable[[C], Outcome], settings: type[C], about: str) -> NoReturn
             status="interrupted", error="interrupted before anything was kept; run it again"
         )
     except Exception as error:  # noqa: BLE001 whatever it is, the caller is owed an outcome
-        outcome = _of_error(error)
+        outcome = outcome_of_error(error)
     _finish(outcome, job, started, stdout)
 
 
@@ -94,24 +94,33 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _of_error(error: Exception) -> Outcome:
-    """The outcome of a job that raised ``error``."""
-    if isinstance(error, ValueError) and _is_ours(error):
-        return Outcome(status="invalid", error=_sentence(error))
+def outcome_of_error(error: Exception, run: str | None = None, uri: str | None = None) -> Outcome:
+    """The outcome of a job, or of its run, that raised ``error``.
+
+    ``invalid`` with its words where this package refused something (a ValueError that it raised
+    itself), ``failed`` otherwise, with the traceback on stderr.
+    """
+    if isinstance(error, ValueError) and _is_refusal(error):
+        return Outcome(status="invalid", run=run, uri=uri, error=_sentence(error))
     traceback.print_exception(error)
-    return Outcome(status="failed", error=f"{type(error).__name__}: {_sentence(error)}")
+    told = f"{type(getattr(error, 'cause', None) or error).__name__}: {_sentence(error)}"
+    return Outcome(status="failed", run=run, uri=uri, error=told)
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether this package itself raised ``error``, here or in a task of the cluster."""
-    remote = str(error) if hasattr(error, "cause") else None  # what a task raised, as Ray tells it
-    if remote is None:
-        files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+def _is_refusal(error: ValueError) -> bool:
+    """Whether a ``raise`` of this package made ``error``, here or in a task of the cluster."""
+    if hasattr(error, "cause"):  # Ray tells what a task raised by a text
+        lines = str(error).splitlines()
+        places = [i for i, line in enumerate(lines) if line.startswith("  File ")]
+        last = (lines[places[-1]].split('"')[1], lines[places[-1] + 1]) if places else ("", "")
     else:
-        files = [line.split('"')[1] for line in remote.splitlines() if line.startswith("  File ")]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        last = (frame.filename, frame.line or "")
     package = Path(__file__).parent  # elsewhere on another node: told by the names within it
-    _, found, within = files[-1].rpartition(f"/{package.name}/") if files else ("", "", "")
-    return bool(found) and (package / within).is_file()
+    _, found, within = last[0].rpartition(f"/{package.name}/")
+    ours = bool(found) and (package / within).is_file()
+    passing = type(error).__name__.removeprefix("RayTaskError(").removesuffix(")") == "BusyError"
+    return ours and last[1].strip().startswith("raise ") and not passing
 
 
 def _sentence(error: BaseException) -> str:

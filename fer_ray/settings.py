@@ -98,16 +98,16 @@ def _load(name: str) -> dict[str, Any]:
         path = Path(name).expanduser()
         if not path.is_file():
             raise SettingsError(f"--config must name an existing file, got {name!r}")
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes
     elif name in recipe_names():
-        text = (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+        content = (_RECIPES / f"{name}.yaml").read_bytes
     else:
         raise SettingsError(
             f"--config must be one of {', '.join(recipe_names())} or a YAML file, got {name!r}"
         )
     try:
-        loaded = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+        loaded = yaml.load(content().decode(), _Loader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SettingsError(f"--config {name} must be YAML: {_one_line(str(error))}") from error
     if loaded is None:
         return {}

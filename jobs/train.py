@@ -17,7 +17,7 @@ def main(config: TrainConfig) -> Outcome:
     """Train, score and export, or return what an earlier run of the name did."""
     from fer_ray.cluster import training  # only now: Ray and TensorFlow take seconds
 
-    return training.fit(config)
+    return training.train(config)
 
 
 if __name__ == "__main__":

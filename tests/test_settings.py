@@ -103,6 +103,7 @@ def test_a_run_named_by_digits_is_a_name() -> None:
         ("--split.fractions [0.8,0.1,0.2]", "split.fractions must sum to 1, got [0.8, 0.1, 0.2]"),
         ("--split.fractions [0.9,0.1,0]", "split.fractions must each be greater than 0"),
         ("--training.epochs 1 --optimizer.warmup_epochs 1", "less than training.epochs (1), got 1"),
+        ("--data.uri / --storage.uri /tmp/runs", "storage.uri must lie outside data.uri (/)"),
         ("--run a/b", "run must be up to 100 letters"),
         ("--run datasets", "run must not be 'datasets'"),
         ("--verbose maybe", "verbose must be true or false, got 'maybe'"),
@@ -128,6 +129,7 @@ def test_what_is_wrong_is_said_in_one_sentence(flags: str, sentence: str) -> Non
         ("training: 3", "training is not a setting"),
         ("- a\n- b", "must hold sections of settings"),
         ("a: [", "must be YAML"),
+        ("run: 2026-13-45", "must be YAML"),
         ("a: !!python/object/apply:os.system [true]", "must be YAML"),
     ],
 )

@@ -16,14 +16,19 @@ from fer_ray.network import optimizers, pretrained, vgg19
 from fer_ray.runs import storage
 
 
-def build_state(work: Work, strategy: tf.distribute.Strategy) -> steps.State:
-    """The network, its optimizer and all else that a step changes, as before the first step."""
+def build_state(
+    work: Work, strategy: tf.distribute.Strategy, *, restored: bool = False
+) -> steps.State:
+    """The network, its optimizer and all else that a step changes, as before the first step.
+
+    ``restored`` says that a checkpoint follows: pretrained weights then are not looked for.
+    """
     config = work.config
     with strategy.scope():
         model = vgg19.build(
             config.model, *work.pixels, seed=config.seed, dtype=config.training.precision
         )
-        if config.model.pretrained is not None:
+        if config.model.pretrained is not None and not restored:
             with _at_hand(config.model.pretrained) as path:
                 pretrained.load(model, path)
         optimizer = optimizers.optimizer_of(config.optimizer, model.trainable_variables)
@@ -37,14 +42,29 @@ def build_state(work: Work, strategy: tf.distribute.Strategy) -> steps.State:
     return steps.State(model, optimizer, averages, sums)
 
 
-def set_up_tensorflow(config: TrainConfig) -> None:
-    """Make TensorFlow repeatable, if asked to, and let GPUs' memory grow."""
+def set_up_tensorflow(config: TrainConfig, *, use_gpu: bool) -> None:
+    """Make TensorFlow repeatable, if asked to, and keep it off GPUs that are not reserved.
+
+    Ray leaves every GPU of a node visible to tasks that reserved none, and processes are used
+    again: the choice must be made before TensorFlow first looks at a device, and stays.
+    """
     tf.get_logger().setLevel("ERROR")
-    for gpu in tf.config.list_physical_devices("GPU"):
+    if not use_gpu:
+        tf.config.set_visible_devices([], "GPU")
+    for gpu in tf.config.get_visible_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     if config.training.deterministic:
         keras.utils.set_random_seed(config.seed)
         tf.config.experimental.enable_op_determinism()
+
+
+def strategy_of(config: TrainConfig) -> tf.distribute.MultiWorkerMirroredStrategy:
+    """The strategy of the worker group that this process is in; over NCCL where it has GPUs."""
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    kind = kinds.NCCL if config.cluster.use_gpu else kinds.AUTO
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        communication_options=tf.distribute.experimental.CommunicationOptions(implementation=kind)
+    )
 
 
 @contextmanager

@@ -89,7 +89,12 @@ def _made(config: PrepareConfig) -> Prepared:
     logger.info("writing %s", folder)
     writes = [_write.remote(folder, number, faces) for number, (faces, _) in enumerate(resolved)]
     writes.append(_write_refused.remote(folder, *(refused for _, refused in told)))
-    files = [file for written in ray.get(writes) for file in written]
+    try:
+        files = [file for written in ray.get(writes) for file in written]
+    except BaseException:
+        ray.wait(writes, num_returns=len(writes))  # else one of them would write on
+        storage.store(folder).delete_folder("")
+        raise
     files.sort(key=lambda file: str(file["name"]))
     manifest = {
         "schema_version": layout.SCHEMA_VERSION,

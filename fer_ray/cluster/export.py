@@ -25,8 +25,8 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
     from fer_ray.cluster.saving import restore
     from fer_ray.network.export import inference_model, save
 
-    set_up_tensorflow(work.config)
-    state = build_state(work, tf.distribute.get_strategy())
+    set_up_tensorflow(work.config, use_gpu=False)
+    state = build_state(work, tf.distribute.get_strategy(), restored=True)
     store = storage.store(work.run_uri)
     restore(store, step, state)
     if state.averages:

@@ -56,5 +56,6 @@ def finish(
         train={"accuracy": chosen["train"]["accuracy"], "loss": chosen["train"]["loss"]},
         metrics=scores,
     )
+    run.delete_folder(layout.RAY)
     record.write_document(run, layout.OUTCOME, outcome.model_dump(mode="json", exclude_none=True))
     return outcome

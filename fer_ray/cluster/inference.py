@@ -33,7 +33,9 @@ def predict(
 def _predict_block(model: bytes, block: pa.Table, flips: bool) -> tuple[np.ndarray, np.ndarray]:
     """One block's labels and probabilities."""
     import keras
+    import tensorflow as tf
 
+    tf.config.set_visible_devices([], "GPU")  # none is reserved
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(model)

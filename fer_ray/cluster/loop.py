@@ -16,7 +16,7 @@ import ray.train
 import tensorflow as tf
 
 from fer_ray.cluster import steps
-from fer_ray.cluster.building import build_state, set_up_tensorflow
+from fer_ray.cluster.building import build_state, set_up_tensorflow, strategy_of
 from fer_ray.cluster.progress import Progress, epochs_after
 from fer_ray.cluster.saving import Saver, restore
 from fer_ray.cluster.stream import Faces
@@ -37,11 +37,11 @@ def train(work: Work) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     config, training = work.config, work.config.training
-    set_up_tensorflow(config)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    state = build_state(work, strategy)
+    set_up_tensorflow(config, use_gpu=config.cluster.use_gpu)
+    strategy = strategy_of(config)
     batches = _batches(len(order.shard(0, rank, world, training.batch_size)))
     first = next(batches, None)
+    state = build_state(work, strategy, restored=first is None or first[0] > 0)
     saver = Saver(work, state) if rank == 0 else None
     progress = _resumed(work, state, work.last_step if first is None else first[0])
     if first is None or progress.ended:
@@ -83,7 +83,13 @@ def train(work: Work) -> None:
             ray.train.report({"epoch": epoch, "checkpoint": progress.step})
             if progress.ended:
                 break
-        elif saver and _due(progress.step, training.checkpoint_every_steps):
+        elif (
+            saver
+            and _due(progress.step, training.checkpoint_every_steps)
+            and np.isfinite(
+                state.sums.numpy()
+            ).all()  # else older checkpoints would make room for it
+        ):
             saver.save(progress)
         batch = next(batches, None)
     if saver:

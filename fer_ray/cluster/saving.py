@@ -51,7 +51,7 @@ class Saver:
         files = {f"{part}{_ENDING}": checkpoint.pack(arrays) for part, arrays in captured.items()}
         checkpoint.write(self._store, progress.step, files, progress.asdict())
         best = () if progress.best is None else (progress.best.step,)
-        checkpoint.keep(self._store, self._keep, also=best)
+        checkpoint.keep(self._store, self._keep, also=(progress.step, *best))
 
     def _submit(self, call: Callable[..., None], *args: Any) -> None:
         self._pending.append(self._uploads.submit(call, *args))

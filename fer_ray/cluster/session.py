@@ -3,19 +3,18 @@
 import logging
 import math
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
 import ray.data
-from ray.autoscaler.sdk import request_resources
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fer_ray.cluster.source import DEMO
 from fer_ray.config import ClusterConfig, local_path
 
 DATA_CPUS = 1  # left to Ray Data's tasks, which would otherwise wait for ever
-_POLL_S = 1.0
 _WORKING_COPIES = "/runtime_resources/working_dir_files/"  # where Ray unpacks --working-dir
 
 logger = logging.getLogger(__name__)
@@ -76,29 +75,42 @@ def check_shared(uris: Mapping[str, str | None]) -> None:
 
 
 def check_resources(settings: ClusterConfig) -> None:
-    """Return once the cluster has what the smallest worker group and Ray Data need.
+    """Return once the cluster can place the smallest worker group and a task of Ray Data.
 
-    A cluster started by the job has what this machine has. One that was joined may grow: its
-    autoscaler is asked, and ``cluster.resource_timeout_s`` bounds the wait.
+    A cluster that the job started has what this machine has. One that was joined may be busy, or
+    grow: Ray is asked to place the group, which its autoscaler sees, for
+    ``cluster.resource_timeout_s`` at most.
 
     Raises:
-        ValueError: it has not, and will not in that time; says what is missing.
+        ValueError: it has not, or did not place them in that time; says what is missing.
     """
-    workers = settings.fewest_workers
-    needed = {
-        "CPU": workers * settings.cpus_per_worker + DATA_CPUS,
-        "GPU": float(workers) if settings.use_gpu else 0.0,
-    }
-    deadline = time.monotonic() + (settings.resource_timeout_s if _may_grow() else 0)
-    told = False
-    while missing := _missing(needed, _cluster_has()):
-        if time.monotonic() >= deadline:
-            raise ValueError(_shortage(missing, needed, settings))
-        if not told:
-            logger.info("waiting for the cluster to grow: it has too few %s", " and ".join(missing))
-            request_resources(bundles=[{"CPU": DATA_CPUS}, *[worker_resources(settings)] * workers])
-            told = True
-        time.sleep(_POLL_S)  # the condition is the cluster's; Ray offers no call that waits for it
+    joined = "RAY_ADDRESS" in os.environ
+    if not joined:
+        _check_totals(settings)
+    workers = [worker_resources(settings)] * settings.fewest_workers
+    group = placement_group([{"CPU": DATA_CPUS}, *workers], strategy="PACK")
+    try:
+        if group.wait(1):
+            return
+        logger.info("waiting for the cluster to place %d worker(s)", len(workers))
+        if not group.wait(settings.resource_timeout_s):
+            _check_totals(settings)
+            raise ValueError(
+                f"cluster.num_workers must be what the cluster can place within"
+                f" cluster.resource_timeout_s ({settings.resource_timeout_s:g} s), got"
+                f" {len(workers)} of {worker_resources(settings)} beside {DATA_CPUS} CPU for data"
+            )
+    finally:
+        remove_placement_group(group)
+
+
+def workers_wanted(settings: ClusterConfig) -> int | tuple[int, int]:
+    """``cluster.num_workers``; of a range, what leaves Ray Data its CPU on the cluster as it is."""
+    if isinstance(settings.num_workers, int):
+        return settings.num_workers
+    fewest, most = settings.num_workers
+    room = math.floor((_cluster_has().get("CPU", 0) - DATA_CPUS) / settings.cpus_per_worker)
+    return fewest, max(fewest, min(most, room))
 
 
 def worker_resources(settings: ClusterConfig) -> dict[str, float]:
@@ -106,9 +118,14 @@ def worker_resources(settings: ClusterConfig) -> dict[str, float]:
     return {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})
 
 
-def _may_grow() -> bool:
-    """Whether nodes may still join: only where this process did not start Ray itself."""
-    return "RAY_ADDRESS" in os.environ
+def where_work_is_done() -> NodeAffinitySchedulingStrategy:
+    """Where to run what needs memory but reserves no CPU: a node that has CPUs, as a head may not.
+
+    Left alone, Ray puts such a task beside the driver.
+    """
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    working = max(nodes, key=lambda node: (node["Resources"].get("CPU", 0), node["NodeID"]))
+    return NodeAffinitySchedulingStrategy(working["NodeID"], soft=True)
 
 
 def _cluster_has() -> dict[str, float]:
@@ -116,23 +133,18 @@ def _cluster_has() -> dict[str, float]:
     return has
 
 
-def _missing(needed: dict[str, float], has: dict[str, float]) -> list[str]:
-    return [kind for kind, count in needed.items() if has.get(kind, 0) < count]
-
-
-def _shortage(missing: list[str], needed: dict[str, float], settings: ClusterConfig) -> str:
-    """The sentence that says what is too little, with the arithmetic."""
-    has = _cluster_has()
-    kind = missing[0]
-    workers = settings.fewest_workers
-    if kind == "GPU":
-        return (
+def _check_totals(settings: ClusterConfig) -> None:
+    """Raise with the arithmetic if the cluster, were it idle, has too little."""
+    has, workers = _cluster_has(), settings.fewest_workers
+    if settings.use_gpu and has.get("GPU", 0) < workers:
+        raise ValueError(
             f"cluster.num_workers must be at most the GPUs there are ({has.get('GPU', 0):g}) with"
             f" cluster.use_gpu, got {workers}"
         )
-    room = math.floor(max(0.0, has.get("CPU", 0) - DATA_CPUS) * 100 / workers) / 100
-    return (
-        f"cluster.cpus_per_worker must be at most {room:g} for {workers} worker(s): there are"
-        f" {has.get('CPU', 0):g} CPUs and Ray Data needs {DATA_CPUS} of them,"
-        f" got {settings.cpus_per_worker:g} (in all {needed['CPU']:g})"
-    )
+    if has.get("CPU", 0) < workers * settings.cpus_per_worker + DATA_CPUS:
+        room = math.floor(max(0.0, has.get("CPU", 0) - DATA_CPUS) * 100 / workers) / 100
+        raise ValueError(
+            f"cluster.cpus_per_worker must be at most {room:g} for {workers} worker(s): there are"
+            f" {has.get('CPU', 0):g} CPUs and Ray Data needs {DATA_CPUS} of them,"
+            f" got {settings.cpus_per_worker:g}"
+        )

@@ -15,6 +15,7 @@ def write_events(run_uri: str, epochs: Sequence[Mapping[str, Any]]) -> None:
     """Write the figures of ``epochs`` into the run's ``tensorboard/``, against the epoch."""
     import tensorflow as tf
 
+    tf.config.set_visible_devices([], "GPU")  # none is reserved
     run = storage.store(run_uri)
     with tempfile.TemporaryDirectory() as folder:
         writer = tf.summary.create_file_writer(folder)

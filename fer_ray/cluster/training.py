@@ -23,50 +23,52 @@ from fer_ray.cluster import (
     watching,
 )
 from fer_ray.cluster.finishing import finish
-from fer_ray.cluster.progress import Progress
+from fer_ray.cluster.progress import Progress, epochs_after
 from fer_ray.cluster.stream import ByRank, Plan
 from fer_ray.cluster.work import SHARD, Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
-from fer_ray.job import Outcome
+from fer_ray.job import Outcome, outcome_of_error
 from fer_ray.runs import checkpoint, layout, logs, metrics, record, storage
 
 logger = logging.getLogger(__name__)
 
 
+def train(config: TrainConfig) -> Outcome:
+    """The outcome of ``fit``, or of what stopped it, with the run that can be resumed."""
+    name = config.run or layout.made_up_name("train")
+    uri = storage.join(config.storage.uri, name)
+    try:
+        return fit(config.model_copy(update={"run": name}))
+    except KeyboardInterrupt:
+        again = f"interrupted; the same command with --run {name} resumes it"
+        return Outcome(status="interrupted", run=name, uri=uri, error=again)
+    except Exception as error:  # noqa: BLE001 whatever it is, the caller must know which run it was
+        return outcome_of_error(error, run=name, uri=uri)
+
+
 def fit(config: TrainConfig) -> Outcome:
-    """Train, export and score the run of ``config``, or return what it came to before.
+    """Train, export and score the run that ``config`` names, or return what it came to before.
 
     Raises:
         ValueError: an earlier run of the name had other settings or data, the data is unusable,
             or the cluster cannot place the workers.
     """
-    name = config.run or layout.made_up_name("train")
-    config = config.model_copy(update={"run": name})
-    run_uri = storage.join(config.storage.uri, name)
-    run = storage.store(run_uri)
+    run = storage.store(storage.join(config.storage.uri, str(config.run)))
     if done := _earlier(run, config):
         return done
-    storage.check_writable(config.storage.uri)
-    logger.info("run %s in %s", name, run_uri)
-    try:
-        with logs.kept_log(run, logging.getLogger("fer_ray")), session.session(config.verbose):
-            session.check_shared(
-                {
-                    "data.uri": config.data.uri,
-                    "storage.uri": config.storage.uri,
-                    "model.pretrained": config.model.pretrained,
-                }
-            )
-            session.check_resources(config.cluster)
-            return _fit(config, run)
-    except KeyboardInterrupt:
-        return Outcome(
-            status="interrupted",
-            run=name,
-            uri=run_uri,
-            error=f"interrupted; the same command with --run {name} resumes it",
-        )
+    logger.info("run %s in %s", config.run, run.uri)
+    with logs.kept_log(run, logging.getLogger("fer_ray")), session.session(config.verbose):
+        places = {
+            "data.uri": config.data.uri,
+            "storage.uri": config.storage.uri,
+            "model.pretrained": config.model.pretrained,
+        }
+        session.check_shared(places)
+        session.check_resources(config.cluster)
+        session.check_shared(places)  # once more: the cluster may have grown
+        storage.check_writable(config.storage.uri)
+        return _fit(config, run)
 
 
 def _earlier(run: storage.Store, config: TrainConfig) -> Outcome | None:
@@ -92,7 +94,10 @@ def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
         run_uri=run.uri,
         count=training.faces.count,
         validation=prepared.side_blocks(data, "validation"),
-        pixels=(training.pixel_mean, training.pixel_std),
+        # The paper rescales by 1/255 (Table 2), and nothing more.
+        pixels=(0.0, 255.0)
+        if config.model.head == "paper"
+        else (training.pixel_mean, training.pixel_std),
         class_weights=training.class_weights,
     )
     facts = {
@@ -115,19 +120,31 @@ def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
     if progress.step < work.last_step and not progress.ended:
         if progress.step:
             logger.info("going on from step %d of %d", progress.step, work.last_step)
-        with watching.watching(run, config.training, seen=_epochs_seen(run)):
-            start = partial(_start, run.uri)
-            ray.get(_train.remote(work, ByRank(training.faces, plan, work.last_step, start)))
+        seen = epochs_after(progress.step, work.count, config.training.batch_size)
+        with watching.watching(run, config.training, seen):
+            stream = ByRank(training.faces, plan, work.last_step, partial(_start, run.uri))
+            where = session.where_work_is_done()
+            ray.get(_train.options(scheduling_strategy=where).remote(work, stream))
         progress = _progress(run.uri)
-    epochs = metrics.compose(run)
+        _check_ended(run, progress, work.last_step)
+    epochs = metrics.compose(run, progress.step)
     if config.training.tensorboard:
-        ray.get(tensorboard.write_events.remote(run.uri, epochs))
-    if progress.step < work.last_step and not progress.ended:
-        raise ArithmeticError(
-            f"the loss was not finite in epoch {epochs[-1]['epoch']}: try a lower"
-            " optimizer.learning_rate"
-        )
+        where = session.where_work_is_done()
+        ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
     return finish(work, run, data, progress, facts, epochs)
+
+
+def _check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:
+    """Raise if the workers came back without having ended the run."""
+    if progress.step == last_step or progress.ended:
+        return
+    for epoch in metrics.read_all(run):
+        if None in (epoch["train"]["loss"], epoch["validation"]["loss"]):
+            raise ArithmeticError(
+                f"the loss was not finite in epoch {epoch['epoch']}: try a lower"
+                " optimizer.learning_rate"
+            )
+    raise RuntimeError(f"training must end at step {last_step}, got {progress.step} in {run.uri}")
 
 
 def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) -> None:
@@ -144,7 +161,8 @@ def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) ->
 
 def _progress(run_uri: str) -> Progress:
     """How far the run has come, by its newest checkpoint that verifies."""
-    about, passed_over = ray.get(_newest.remote(run_uri))
+    where = session.where_work_is_done()
+    about, passed_over = ray.get(_newest.options(scheduling_strategy=where).remote(run_uri))
     for fault in passed_over:
         logger.warning("passed over a checkpoint: %s", fault)
     return Progress.of(about) if about else Progress()
@@ -165,11 +183,6 @@ def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
     return found.about, found.passed_over
 
 
-def _epochs_seen(run: storage.Store) -> int:
-    """The last epoch whose metrics are there already."""
-    return max((epoch["epoch"] for epoch in metrics.read_all(run)), default=0)
-
-
 @ray.remote(num_cpus=0)
 def _train(work: Work, data_config: ByRank) -> None:
     """Run the worker group until the last step, through its failures.
@@ -187,7 +200,9 @@ def _train(work: Work, data_config: ByRank) -> None:
         datasets={SHARD: ray.data.range(1)},  # ByRank puts a stream for each rank in its place
         dataset_config=data_config,
         scaling_config=ray.train.ScalingConfig(
-            num_workers=cast(Any, config.num_workers),  # a pair too: Ray's annotation lags
+            num_workers=cast(
+                Any, session.workers_wanted(config)
+            ),  # a pair too: Ray's annotation lags
             use_gpu=config.use_gpu,
             resources_per_worker=session.worker_resources(config),
         ),
@@ -205,8 +220,9 @@ def _check_pretrained(work: Work) -> None:
     """Raise what laying ``model.pretrained`` into the network raises, before workers start."""
     import tensorflow as tf
 
-    from fer_ray.cluster.building import build_state
+    from fer_ray.cluster.building import build_state, set_up_tensorflow
 
+    set_up_tensorflow(work.config, use_gpu=False)
     build_state(work, tf.distribute.get_strategy())
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fer_ray.config import TrainingConfig
 from fer_ray.runs import metrics
+from fer_ray.runs.faults import StorageError
 from fer_ray.runs.storage import Store
 
 LOOK_EVERY_S = 1.0
@@ -31,9 +32,12 @@ def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
 def _follow(run: Store, training: TrainingConfig, seen: int, done: threading.Event) -> None:
     while True:
         last = done.wait(LOOK_EVERY_S)
-        for epoch in metrics.read_all(run, after=seen):
-            seen = epoch["epoch"]
-            logger.info("%s", line(epoch, training))
+        try:
+            for epoch in metrics.read_all(run, after=seen):
+                seen = epoch["epoch"]
+                logger.info("%s", line(epoch, training))
+        except StorageError as error:  # the workers' business; the next look may go well
+            logger.warning("no news of the run: %s", error)
         if last:
             return
 

@@ -13,6 +13,10 @@ class StorageError(ValueError):
     """The storage cannot be used as it must be; the text is one sentence for the user."""
 
 
+class BusyError(StorageError):
+    """The storage does not answer now, and may later: no fault of a setting."""
+
+
 class MissingError(StorageError):
     """A key that must be there is not."""
 
@@ -47,6 +51,14 @@ _OF_THE_SERVER = {
     "THROTTLING": "the server asks to slow down",
     "SERVICE_UNAVAILABLE": "the server is not available",
     "UNAVAILABLE": "the server cannot be reached",
+}
+
+
+PASSING = {
+    "the server cannot be reached",
+    "the server does not answer in time",
+    "the server asks to slow down",
+    "the server is not available",
 }
 
 

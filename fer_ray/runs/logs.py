@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from fer_ray.runs.layout import LOGS
+from fer_ray.runs.faults import StorageError
+from fer_ray.runs.layout import CONFIG, LOGS
 from fer_ray.runs.storage import Store
 
 MAX_CHARACTERS = 4 * 2**20  # what comes after is cut: a log must not outgrow what it tells of
@@ -15,7 +16,11 @@ MAX_CHARACTERS = 4 * 2**20  # what comes after is cut: a log must not outgrow wh
 
 @contextmanager
 def kept_log(run: Store, logger: logging.Logger) -> Iterator[None]:
-    """Write what ``logger`` says inside into ``logs/``, at the end, however that comes."""
+    """Write what ``logger`` says inside into ``logs/``, at the end, however that comes.
+
+    Of a run that never began (it has no ``config.yaml``) nothing is written. Where the storage
+    refuses the log after another error, that error is the one to know.
+    """
     text = io.StringIO()
     handler = _Bounded(text)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
@@ -25,9 +30,19 @@ def kept_log(run: Store, logger: logging.Logger) -> Iterator[None]:
         yield
     except BaseException:
         text.write(traceback.format_exc())
+        try:
+            _keep(run, name, text)
+        except StorageError as error:
+            logger.error("the log could not be kept: %s", error)
         raise
     finally:
         logger.removeHandler(handler)
+    _keep(run, name, text)
+
+
+def _keep(run: Store, name: str, text: io.StringIO) -> None:
+    """Write the log of a run that has begun."""
+    if run.exists(CONFIG):
         run.write_bytes(name, text.getvalue().encode())
 
 

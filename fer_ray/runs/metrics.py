@@ -40,9 +40,12 @@ def read_all(run: Store, after: int = 0) -> list[dict[str, Any]]:
     return [document for document in documents if document is not None]
 
 
-def compose(run: Store) -> list[dict[str, Any]]:
-    """Writes the figures of every epoch into ``metrics.jsonl``, a line each, and returns them."""
-    epochs = read_all(run)
+def compose(run: Store, last_step: int) -> list[dict[str, Any]]:
+    """Writes the figures of every epoch into ``metrics.jsonl``, a line each, and returns them.
+
+    Epochs that ended after ``last_step``, where the run did, are of an attempt that was given up.
+    """
+    epochs = [epoch for epoch in read_all(run) if epoch["step"] <= last_step]
     lines = (json.dumps({"schema_version": SCHEMA_VERSION} | epoch) + "\n" for epoch in epochs)
     run.write_bytes(METRICS, "".join(lines).encode())
     return epochs

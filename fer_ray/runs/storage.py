@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from fer_ray.config import local_path
-from fer_ray.runs.faults import MissingError, StorageError, reason
+from fer_ray.runs.faults import PASSING, BusyError, MissingError, StorageError, reason
 
 _PART = re.compile(r"(.*/)?\.[^/]*\.[0-9a-f]{16}\.part")  # what a killed local write leaves
 # Keys may hold what a URI may not: spaces, accents, '#'. An escape (%20) stays one.
+_OPTIONS = {"endpoint_override", "region", "scheme"}  # of a URI; none of them is a secret
 _ALLOWED = "/%@:!$&'()*+,;=~"
 
 
@@ -89,8 +90,11 @@ class Store:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
-            sentence = f"{self.setting} must be {need}, got {self.uri}: {reason(error)}"
-            raise StorageError(sentence) from error
+            shown = self.uri if self.local else self.uri.partition("?")[0]
+            told = reason(error)
+            sentence = f"{self.setting} must be {need}, got {shown}: {told}"
+            kind = BusyError if told in PASSING else StorageError
+            raise kind(sentence) from error
 
     def exists(self, key: str) -> bool:
         """Whether a file of this key has been written."""
@@ -186,6 +190,12 @@ def _refuse_credentials(uri: str, setting: str) -> None:
     """Credentials in a URI would end up in saved settings, logs and outcomes."""
     parts = urlsplit(uri)
     endpoint = dict(parse_qsl(parts.query)).get("endpoint_override", "")
+    unknown = set(dict(parse_qsl(parts.query))) - _OPTIONS
+    if unknown:
+        raise StorageError(
+            f"{setting} must have no options but {', '.join(sorted(_OPTIONS))},"
+            f" got {', '.join(sorted(unknown))}"
+        )
     anonymous = parts.scheme == "gs" and parts.netloc.startswith("anonymous@")
     if ("@" in parts.netloc and not anonymous) or "@" in endpoint:
         raise StorageError(

@@ -16,6 +16,8 @@ def text_of(folder: Path) -> str:
 def test_the_log_of_a_failed_job_is_kept(tmp_path: Path) -> None:
     logger = logging.getLogger("ours")
 
+    (tmp_path / "config.yaml").touch()
+
     def job() -> None:
         with logs.kept_log(storage.store(str(tmp_path)), logger):
             logger.warning("half way")
@@ -33,9 +35,16 @@ def test_a_log_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(logs, "MAX_CHARACTERS", 500)
     logger = logging.getLogger("ours")
     logger.setLevel(logging.INFO)
+    (tmp_path / "config.yaml").touch()
     with logs.kept_log(storage.store(str(tmp_path)), logger):
         for number in range(100):
             logger.info("line %d", number)
     text = text_of(tmp_path)
     assert text.endswith("the rest of this log was cut\n")
     assert 500 <= len(text) < 700
+
+
+def test_a_run_that_never_began_leaves_no_log(tmp_path: Path) -> None:
+    with logs.kept_log(storage.store(str(tmp_path)), logging.getLogger("ours")):
+        pass
+    assert list(tmp_path.iterdir()) == []

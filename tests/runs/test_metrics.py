@@ -88,15 +88,15 @@ def test_a_matrix_that_scores_nothing_is_refused(matrix: np.ndarray, sentence: s
 
 def test_epochs_come_back_in_order_and_are_composed_at_the_end(run: Store) -> None:
     assert metrics.read_all(run) == []
-    for epoch in (10, 2, 1):
-        metrics.append(run, epoch, {"train": {"loss": epoch / 3}, "learning_rate": 1e-4})
     figures = [
-        {"epoch": epoch, "train": {"loss": epoch / 3}, "learning_rate": 1e-4}
-        for epoch in (1, 2, 10)
+        {"epoch": epoch, "step": 5 * epoch, "train": {"loss": epoch / 3}} for epoch in (1, 2, 10)
     ]
+    for epoch in reversed(figures):
+        metrics.append(run, epoch["epoch"], epoch)
     assert metrics.read_all(run) == figures
     assert metrics.read_all(run, after=1) == figures[1:]
-    assert metrics.compose(run) == figures
+    assert metrics.compose(run, last_step=49) == figures[:2]  # the third was given up
+    assert metrics.compose(run, last_step=50) == figures
     lines = run.read_bytes("metrics.jsonl").decode().splitlines()
     assert [json.loads(line) for line in lines] == [{"schema_version": 1} | f for f in figures]
 

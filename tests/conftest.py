@@ -32,6 +32,7 @@ def ray_cluster() -> Iterator[None]:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
+    logging.getLogger("fer_ray").setLevel(logging.INFO)  # as in a job
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()

@@ -18,7 +18,7 @@ BASE = {"pydantic", "jsonargparse", "yaml"}
 IMAGES = {"numpy", "cv2", "imblearn", "sklearn", "scipy", "pyarrow"}
 RECORDS = {"numpy", "pyarrow", "boto3", "botocore", "sklearn", "matplotlib", "yaml"}
 NETWORK = {"keras", "numpy", "h5py"}  # h5py: the weight files that Keras does not read by itself
-CLUSTER = IMAGES | RECORDS | NETWORK | {"ray", "tensorflow", "pandas"}
+CLUSTER = IMAGES | RECORDS | NETWORK | {"ray", "tensorflow", "tqdm"}
 
 # folder: the other folders it may import from, what its import statements may name outside this
 # package, and which heavy libraries may come along (Keras loads its backend, TensorFlow).

@@ -23,10 +23,15 @@ def predict(
         model: content of a ``.keras`` file: in ``(n, 48, 48, 1)``, 0 to 255; out ``(n, 7)``.
         blocks: tables of faces.
         flips: give the mean over each face and its mirror instead.
+
+    Raises:
+        ArithmeticError: the model's weights have diverged.
     """
     scored = ray.get([_predict_block.remote(model, block, flips) for block in blocks])
-    labels, probabilities = zip(*scored, strict=True)
-    return np.concatenate(labels), np.concatenate(probabilities)
+    labels, probabilities = (np.concatenate(parts) for parts in zip(*scored, strict=True))
+    if not np.isfinite(probabilities).all():
+        raise ArithmeticError("the model must give finite probabilities, got others: it diverged")
+    return labels, probabilities
 
 
 @ray.remote(num_cpus=1)

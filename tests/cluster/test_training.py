@@ -187,7 +187,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_with_advice(
         storage,
         "wild",
         model={"head": "paper"},
-        optimizer={"learning_rate": 1e18, "weight_decay": 0.0},
+        optimizer={"learning_rate": 1e38, "weight_decay": 0.0},
     )
     with pytest.raises(ArithmeticError, match=r"not finite in epoch 1.*optimizer\.learning_rate"):
         training.fit(wild)

@@ -59,9 +59,8 @@ def train(work: Work) -> None:
         rate = schedule.learning_rate(
             number, per_epoch, work.last_step, config.optimizer, progress.plateau.scale
         )
-        state.optimizer.learning_rate = rate
         clock.stepping()
-        step(images, targets, tf.constant(number, tf.int64))
+        step(images, targets, tf.constant(number, tf.int64), tf.constant(rate, tf.float32))
         progress = replace(progress, step=number + 1)
         clock.trained(training.batch_size)
         epoch = min(epochs_after(number + 1, work.count, training.batch_size), training.epochs)

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 import ray.data
@@ -118,14 +119,29 @@ def worker_resources(settings: ClusterConfig) -> dict[str, float]:
     return {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})
 
 
+def threads_a_worker(settings: ClusterConfig) -> int:
+    """How many threads a worker may use: its share of a node's CPUs, those left to data included.
+
+    Ray gives a process as many as it reserved CPUs, and data is cheap: on two cores, one of them
+    reserved, a step at width 0.25 ran at 343 images/s instead of 412.
+    """
+    cpus = float(_working_node()["Resources"].get("CPU", 1))
+    beside = min(settings.fewest_workers, math.floor(cpus / settings.cpus_per_worker))
+    return max(1, math.floor(cpus / max(1, beside)))
+
+
 def where_work_is_done() -> NodeAffinitySchedulingStrategy:
     """Where to run what needs memory but reserves no CPU: a node that has CPUs, as a head may not.
 
     Left alone, Ray puts such a task beside the driver.
     """
+    return NodeAffinitySchedulingStrategy(_working_node()["NodeID"], soft=True)
+
+
+def _working_node() -> dict[str, Any]:
+    """The node with the most CPUs."""
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    working = max(nodes, key=lambda node: (node["Resources"].get("CPU", 0), node["NodeID"]))
-    return NodeAffinitySchedulingStrategy(working["NodeID"], soft=True)
+    return max(nodes, key=lambda node: (node["Resources"].get("CPU", 0), node["NodeID"]))
 
 
 def _cluster_has() -> dict[str, float]:

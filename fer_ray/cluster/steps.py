@@ -17,7 +17,7 @@ from fer_ray.config import OptimizerConfig, TrainingConfig
 from fer_ray.network import losses
 from fer_ray.network.optimizers import l2_gradients
 
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], None]
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], None]
 Scorer = Callable[[tf.Tensor], tf.Tensor]
 Summation = Callable[[np.ndarray], np.ndarray]
 SUMS = ("loss", "correct", "faces")  # of the epoch so far, over all workers
@@ -96,7 +96,7 @@ def training_step(
     seed: int,
     class_weights: Sequence[float] | None,
 ) -> Step:
-    """``step(images, targets, number)``, which trains on this worker's shard of a global batch.
+    """``step(images, targets, number, rate)`` that trains on this worker's part of a global batch.
 
     The loss is summed over the shard and divided by the global batch, so shards may differ in
     size. Loss, correct faces and batch normalisation's statistics of all replicas travel in one
@@ -112,8 +112,8 @@ def training_step(
         class_weights: of the loss, in label order, if any.
 
     Returns:
-        A function of images ``(n, 48, 48)`` uint8, targets ``(n, 7)`` float32 and the step's
-        number, int64.
+        A function of images ``(n, 48, 48)`` uint8, targets ``(n, 7)`` float32, the step's number,
+        int64, and its learning rate, float32.
     """
     model = state.model
     everything = model.non_trainable_variables
@@ -149,7 +149,8 @@ def training_step(
             everything[i].assign(tf.reshape(part, everything[i].shape))
 
     @tf.function(reduce_retracing=True)
-    def step(images: tf.Tensor, targets: tf.Tensor, number: tf.Tensor) -> None:
+    def step(images: tf.Tensor, targets: tf.Tensor, number: tf.Tensor, rate: tf.Tensor) -> None:
+        state.optimizer.learning_rate.assign(rate)
         total = strategy.run(on_replica, (images, targets, number))
         (packed,) = strategy.experimental_local_results(total)
         if statistics:

@@ -22,7 +22,7 @@ from fer_ray.faces import augment, order, rows
 from fer_ray.faces.emotions import EMOTIONS
 
 FACES_PER_BLOCK = 2_048  # a block of the stream, about 4.7 MB: many steps a task
-LOOP_S = 0.02  # a turn of Ray Data's scheduling loop; a block lasts a worker for seconds
+LOOP_S = 0.05  # a turn of Ray Data's scheduling loop; a block lasts a worker for seconds
 BLOCKS_AHEAD = 8  # how far Ray Data may run ahead of a worker
 
 

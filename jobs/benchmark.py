@@ -136,7 +136,7 @@ def balance(uri: str, target: int = 4_000, turns: int = 3) -> dict[str, float]:
 
 
 def training(
-    width: float, batch_size: int = 48, steps: int = 30, turns: int = 2
+    width: float, batch_size: int = 48, steps: int = 120, turns: int = 2
 ) -> dict[str, float]:
     """Images per second of ``jobs/train.py`` and of a bare ``train_on_batch`` loop, in turns.
 
@@ -172,7 +172,7 @@ def _epochs(width: float, batch_size: int, steps: int) -> list[dict[str, float]]
     faces = max(350, steps * batch_size * 10 // 8)
     flags = f"""
         --config demo --balance.target none --data.demo_faces {faces} --model.width {width}
-        --training.batch_size {batch_size} --training.epochs 4 --run timed
+        --training.batch_size {batch_size} --training.epochs 3 --run timed
     """.split()
     with tempfile.TemporaryDirectory() as folder:
         _output([str(ROOT / "jobs" / "train.py"), *flags, "--storage.uri", folder])

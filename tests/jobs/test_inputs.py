@@ -5,10 +5,8 @@ The jobs are real processes that join one Ray cluster of their own, as a user's 
 
 import io
 import json
-import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from PIL import Image
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import face_ids
+from tests.ray_head import head
 from tests.s3_server import S3
 
 ROOT = Path(__file__).parents[2]
@@ -65,26 +64,10 @@ Prepare = Callable[..., Ended]
 @pytest.fixture(scope="module")
 def cluster(s3_server: S3) -> Iterator[dict[str, str]]:
     """The environment of a job that joins a Ray cluster which reaches the S3 server."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    ours |= s3_server.environment | {"PYTHONPATH": str(ROOT)}
-    ours |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
-    ours |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # nothing runs any more when it ends
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    start = [*ray, "start", "--head", "--port=0", "--num-cpus=2", "--include-dashboard=false"]
-    process = subprocess.Popen(
-        [*start, "--block"], env=ours, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout is not None
-    told: list[str] = []
-    for line in process.stdout:
-        told.append(line)
-        if "--address='" in line:
-            break
-    else:
-        raise RuntimeError(f"Ray must start, got: {''.join(told)}")
-    yield ours | {"RAY_ADDRESS": told[-1].split("'")[1]}
-    process.terminate()
-    process.communicate(timeout=60)
+    with head(
+        s3_server.environment | {"PYTHONPATH": str(ROOT)}, "--include-dashboard=false"
+    ) as joined:
+        yield joined
 
 
 @pytest.fixture

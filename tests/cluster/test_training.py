@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,23 @@ def test_two_workers_repeat_to_the_bit(two: Outcome, storage: Path) -> None:
     again = training.fit(settings(storage, "two-again", cluster={"num_workers": 2}))
     assert {epoch["workers"] for epoch in epochs(again)} == {2}
     assert digests(again) == digests(two)
+
+
+def test_two_workers_resumed_after_an_epoch_end_with_the_same_bits(
+    two: Outcome, storage: Path
+) -> None:
+    resumed = storage / "two-resumed"
+    shutil.copytree(storage / "two", resumed)
+    (resumed / layout.OUTCOME).unlink()
+    shutil.rmtree(resumed / layout.MODEL)
+    first, last = sorted((resumed / layout.CHECKPOINTS).iterdir())
+    shutil.rmtree(last)
+    elastic = {"num_workers": [2, 2]}  # a range goes another way through Ray Train
+    again = training.fit(settings(storage, "two-resumed", cluster=elastic))
+    log = "".join(path.read_text() for path in (resumed / layout.LOGS).iterdir())
+    assert f"going on from step {layout.checkpoint_step(first.name)} of" in log
+    assert digests(again) == digests(two)
+    assert again.model_dump()["metrics"] == two.model_dump()["metrics"]
 
 
 @pytest.fixture(scope="module")

@@ -64,18 +64,18 @@ class Plan:
     augment: AugmentConfig
 
 
-def batch_of(
-    faces: Faces, plan: Plan, step: int, rank: int, world: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """A rank's shard of one step: ``(n, 48, 48)`` uint8 faces and ``(n, 7)`` float32 targets."""
-    positions = order.shard(step, rank, world, plan.batch_size)
+def faces_at(faces: Faces, plan: Plan, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is trained on at ``positions``: ``(n, 48, 48)`` uint8 faces, ``(n, 7)`` float32 targets.
+
+    Mixup's partner of a face is one of its own global step, whichever rank has that.
+    """
     draws = augment.uniforms(plan.seed, positions, augment.DRAWS)
     images, targets = _augmented(faces, plan, positions, draws)
     if not (plan.augment.on_the_fly and plan.augment.mixup):
         return images, targets
     weights = augment.mixup_weights(draws[:, augment.MIXUP_WEIGHT], plan.augment.mixup)
     nth = (draws[:, augment.MIXUP_PARTNER] * plan.batch_size).astype(np.int64)
-    partners = step * plan.batch_size + nth
+    partners = positions - positions % plan.batch_size + nth
     others, other_targets = _augmented(
         faces, plan, partners, augment.uniforms(plan.seed, partners, augment.DRAWS)
     )
@@ -99,15 +99,15 @@ def expand(
     steps: pa.Table, start: int, faces: Faces, plan: Plan, rank: int, world: int
 ) -> pa.Table:
     """The rows of a rank in the steps ``start + steps["id"]``: ``step``, ``image``, ``target``."""
-    numbers = [start + int(step) for step in steps["id"].to_numpy()]
-    shards = [batch_of(faces, plan, step, rank, world) for step in numbers]
-    sizes = [len(images) for images, _ in shards]
-    targets = np.concatenate([targets for _, targets in shards]).reshape(-1)
+    numbers = start + steps["id"].to_numpy()
+    shards = [order.shard(int(step), rank, world, plan.batch_size) for step in numbers]
+    positions = np.concatenate(shards)
+    images, targets = faces_at(faces, plan, positions)
     return pa.table(
         {
-            "step": np.repeat(np.asarray(numbers, np.int64), sizes),
-            "image": rows.image_column(np.concatenate([images for images, _ in shards])),
-            "target": pa.FixedSizeListArray.from_arrays(targets, len(EMOTIONS)),
+            "step": positions // plan.batch_size,
+            "image": rows.image_column(images),
+            "target": pa.FixedSizeListArray.from_arrays(targets.reshape(-1), len(EMOTIONS)),
         }
     )
 

@@ -8,7 +8,7 @@ import pytest
 import ray
 import ray.data
 
-from fer_ray.cluster.stream import ByRank, Faces, Plan, batch_of
+from fer_ray.cluster.stream import ByRank, Faces, Plan, faces_at
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, order, rows
 
@@ -92,9 +92,7 @@ def test_a_stream_that_starts_at_its_end_is_empty(faces: Faces) -> None:
 @pytest.mark.parametrize("window", [40, 10_000])
 def test_an_epoch_shows_every_face_once_with_its_own_label(faces: Faces, window: int) -> None:
     still = plan(AugmentConfig(), window)
-    batches = [batch_of(faces, still, step, 0, 1) for step in range(5)]
-    images = np.concatenate([images for images, _ in batches])[: faces.count]
-    targets = np.concatenate([targets for _, targets in batches])[: faces.count]
+    images, targets = faces_at(faces, still, np.arange(faces.count))
     known = dict(zip(*_ids_and_labels(faces), strict=True))
     seen = rows.face_ids(images)
     assert sorted(seen) == sorted(known)
@@ -107,19 +105,14 @@ def _ids_and_labels(faces: Faces) -> tuple[list[str], list[int]]:
 
 
 def test_a_face_is_augmented_afresh_in_each_epoch(faces: Faces) -> None:
-    epochs = [
-        np.concatenate([batch_of(faces, plan(), step, 0, 1)[0] for step in range(STEPS)])[
-            epoch * faces.count : (epoch + 1) * faces.count
-        ]
-        for epoch in range(2)
-    ]
-    first, second = (set(rows.face_ids(images)) for images in epochs)
+    images, _ = faces_at(faces, plan(), np.arange(2 * faces.count))
+    first, second = (set(rows.face_ids(epoch)) for epoch in np.split(images, 2))
     assert len(first & second) < faces.count // 50
 
 
 def test_mixup_blends_two_faces_and_their_targets_by_the_same_weight(faces: Faces) -> None:
-    images, targets = batch_of(faces, plan(AugmentConfig(mixup=1.0)), 0, 0, 1)
-    pure, one_hot = batch_of(faces, plan(AugmentConfig()), 0, 0, 1)
+    images, targets = faces_at(faces, plan(AugmentConfig(mixup=1.0)), np.arange(48))
+    pure, one_hot = faces_at(faces, plan(AugmentConfig()), np.arange(48))
     np.testing.assert_allclose(targets.sum(1), 1, atol=1e-6)
     blended = (targets.max(1) < 0.999).nonzero()[0]
     assert len(blended) > len(targets) // 3

@@ -172,6 +172,7 @@ def _epochs(width: float, batch_size: int, steps: int) -> list[dict[str, float]]
     faces = max(350, steps * batch_size * 10 // 8)
     flags = f"""
         --config demo --balance.target none --data.demo_faces {faces} --model.width {width}
+        --optimizer.weight_decay 0
         --training.batch_size {batch_size} --training.epochs 3 --run timed
     """.split()
     with tempfile.TemporaryDirectory() as folder:
@@ -226,7 +227,10 @@ def main() -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="augment|balance|training")
     what.add_parser("augment")
     what.add_parser("balance").add_argument("uri")
-    what.add_parser("training").add_argument("--width", type=float, default=0.25)
+    steps = what.add_parser("training")
+    steps.add_argument("--width", type=float, default=0.25)
+    steps.add_argument("--steps", type=int, default=120)
+    steps.add_argument("--turns", type=int, default=2)
     loop = what.add_parser("bare")
     for name, kind in (("width", float), ("batch_size", int), ("steps", int)):
         loop.add_argument(name, type=kind)

@@ -79,6 +79,13 @@ def test_an_outcome_scores_every_face_of_validation_and_test_once(one: Outcome) 
         assert np.trace(matrix) / matrix.sum() == pytest.approx(told["metrics"][side]["accuracy"])
 
 
+def test_an_outcome_says_of_the_faces_what_their_dataset_does(one: Outcome) -> None:
+    told = one.model_dump()
+    data = json.loads((Path(str(one.uri)) / layout.DATA).read_text())
+    for name in ("counts", "refused_rows", "duplicates", "leaky", "validation"):
+        assert told.get(name) == data[name]
+
+
 def test_the_model_file_scores_what_validation_chose_it_by(one: Outcome) -> None:
     told = one.model_dump()
     chosen = epochs(one)[told["best_epoch"] - 1]["validation"]

@@ -56,6 +56,9 @@ def from_predictions(
 ) -> dict[str, Any]:
     """Scores of predictions: those of ``from_confusion``, and ``log_loss`` (natural logarithm).
 
+    A face counts at most 36.04 in ``log_loss``: scikit-learn takes no probability for less than
+    float64's epsilon, since softmax's underflow to 0 would else make the mean infinite.
+
     Args:
         labels: ``(n,)``, 0 to 6, the truth; n at least 1.
         probabilities: ``(n, 7)``, each row of sum 1 up to rounding; the largest is the prediction.

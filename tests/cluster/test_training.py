@@ -25,7 +25,7 @@ TINY: dict[str, dict[str, Any]] = {
     "data": {"uri": "demo:", "demo_faces": 600},
     "augment": {"rotation": 10.0, "horizontal_flip": True, "mixup": 0.2},
     "model": {"width": 0.03, "dropout": 0.3},
-    "optimizer": {"name": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4},
+    "optimizer": {"name": "sgd", "learning_rate": 0.002, "weight_decay": 5e-4},
     "training": {"epochs": 2, "batch_size": 50, "ema": 0.9},
     "cluster": {"cpus_per_worker": 0.5},
 }

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from fer_ray.faces.emotions import label_of
+from fer_ray.faces.pixels import is_list_type
 
 _SPELLINGS = {  # of a column's name; the first that is there wins
     "label": ("emotion", "label", "class", "labels"),
@@ -55,12 +56,16 @@ def parquet_columns(schema: pa.Schema) -> Columns:
     """Where the columns are, and the classes that numeric labels count through.
 
     Hugging Face's ``datasets`` keeps the classes' names in the schema's metadata, often in
-    alphabetical order; without them a number is FER2013's.
+    alphabetical order; without them a number is FER2013's. Votes that are no lists are not FER+'s.
 
     Raises:
-        ValueError: no column of labels, or none of images, or a class that is no emotion.
+        ValueError: no column of labels, or none of images, or a class that is no emotion, or
+            tensors that are not stored row by row.
     """
     columns = _named(schema.names)
+    _check_row_major(schema.field(columns.image))
+    if columns.votes is not None and not is_list_type(schema.field(columns.votes).type):
+        columns = columns._replace(votes=None)
     classes = _hugging_face_classes(schema, schema.names[columns.label])
     for name in classes or ():
         label_of(name)
@@ -81,6 +86,16 @@ def _named(names: Sequence[str]) -> Columns:
             f" (pixels or image), got {', '.join(names)!r:.100}"
         )
     return Columns(len(names), label, image, found["usage"], found["votes"], found["origin"])
+
+
+def _check_row_major(images: pa.Field) -> None:
+    """Raise if the pixels of ``images`` are tensors whose axes are stored in another order."""
+    order = getattr(images.type, "permutation", None)
+    if order is not None and list(order) != sorted(order):
+        raise ValueError(
+            f"tensors in column {images.name!r} must be stored row by row, got axes stored in"
+            f" order {list(order)}"
+        )
 
 
 def _hugging_face_classes(schema: pa.Schema, column: str) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ only: every further decoder is one more that hostile files may reach.
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -42,8 +43,11 @@ def face_of_image(data: bytes, max_pixels: int) -> np.ndarray:
         raise ValueError("an image must not be empty, got 0 bytes")
     if data.startswith(PNG):
         _check_size(_png_size(data), max_pixels)
-        _check_png_whole(data)
-        return fit(_flattened(_decoded(data, cv2.IMREAD_UNCHANGED)))
+        key = _grey_key(data, _png_chunks(data))
+        image = _decoded(data, cv2.IMREAD_UNCHANGED)
+        if key is not None and image.ndim == 2:
+            image[image == key] = 0
+        return fit(_flattened(image))
     if data.startswith(JPEG):
         _check_size(_jpeg_size(data), max_pixels)
         return fit(_decoded(data, cv2.IMREAD_GRAYSCALE))
@@ -102,8 +106,21 @@ def _png_size(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _check_png_whole(data: bytes) -> None:
-    """Walks a PNG's chunks to its last one, comparing checksums."""
+def _grey_key(data: bytes, chunks: Mapping[bytes, bytes]) -> int | None:
+    """The value that a grey PNG calls transparent, as OpenCV decodes it; None without one.
+
+    OpenCV makes a plane of opacity of colours and palettes that are transparent, but not of grey.
+    """
+    depth, colour = data[24], data[25]
+    if colour != 0 or len(chunks.get(b"tRNS", b"")) != 2:
+        return None
+    key = int.from_bytes(chunks[b"tRNS"], "big") & (2**depth - 1)
+    return key if depth == 16 else key * 255 // (2**depth - 1)
+
+
+def _png_chunks(data: bytes) -> dict[bytes, bytes]:
+    """A PNG's chunks by kind, the last of each, having compared all checksums up to its end."""
+    chunks: dict[bytes, bytes] = {}
     start = len(PNG)
     while start + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start)
@@ -112,8 +129,9 @@ def _check_png_whole(data: bytes) -> None:
             break
         if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise ValueError(f"an image must be undamaged, got a wrong checksum in {kind!r}")
+        chunks[kind] = data[start + 8 : end - 4]
         if kind == b"IEND":
-            return
+            return chunks
         start = end
     raise ValueError(_TRUNCATED)
 

@@ -9,6 +9,7 @@ from fer_ray.faces.rows import FACE_BYTES, SIDE
 
 _GREY = {str(value).encode(): value for value in range(256)}
 _LISTS = (pa.ListScalar, pa.LargeListScalar, pa.FixedSizeListScalar)
+_IS_LIST = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
 def face_of_text(text: str) -> np.ndarray:
@@ -59,6 +60,19 @@ def as_bytes(numbers: np.ndarray, what: str) -> np.ndarray:
     return numbers.astype(np.uint8)
 
 
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``column`` as what it is stored in, if its type is an extension: a tensor's is a list."""
+    if not isinstance(column.type, pa.BaseExtensionType):
+        return column
+    chunks = [chunk.storage for chunk in column.chunks]
+    return pa.chunked_array(chunks, column.type.storage_type)
+
+
+def is_list_type(kind: pa.DataType) -> bool:
+    """Whether values of ``kind`` are lists of some sort."""
+    return any(is_one(kind) for is_one in _IS_LIST)
+
+
 def is_list(value: Any) -> bool:
     """Whether ``value`` is an Arrow list that is not null."""
     return isinstance(value, _LISTS) and value.is_valid
@@ -67,6 +81,6 @@ def is_list(value: Any) -> bool:
 def numbers_of(value: Any) -> np.ndarray:
     """All numbers of an Arrow list, or of a list of lists, in order; nulls become NaN."""
     items = value.values
-    while pa.types.is_list(items.type) or pa.types.is_fixed_size_list(items.type):
+    while is_list_type(items.type):
         items = items.flatten()
     return np.asarray(items.to_numpy(zero_copy_only=False))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from ray.data.extensions import ArrowTensorArray
 
 from fer_ray.config import DataConfig
 from fer_ray.faces.columns import csv_columns, parquet_columns
@@ -151,6 +152,10 @@ def hugging_face_images() -> pa.Array:
         pa.array([face.ravel().tolist() for face in FACES], pa.large_list(pa.int64())),
         pa.array([face.ravel().tolist() for face in FACES], pa.list_(pa.float64(), 2304)),
         pa.array([face.tolist() for face in FACES]),
+        pa.array([face.tolist() for face in FACES], pa.large_list(pa.large_list(pa.int64()))),
+        pa.array([face.tolist() for face in FACES], pa.list_(pa.large_list(pa.uint8()), 48)),
+        pa.FixedShapeTensorArray.from_numpy_ndarray(FACES),
+        ArrowTensorArray.from_numpy(FACES),
         pa.array([pixels(face) for face in FACES]),
         pa.array([pixels(face) for face in FACES]).dictionary_encode(),
         hugging_face_images(),
@@ -188,6 +193,24 @@ def test_hugging_faces_numbers_count_through_its_own_classes() -> None:
     rows = from_parquet(table.replace_schema_metadata({"huggingface": told}))
     assert rows["label"].to_pylist() == [3, 4, None]
     assert rows["reason"].to_pylist()[2] == "a label must be 0 to 2, got 3"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("votes", ["up", "down", "up"]), ("origin", ["web", None, "film"])]
+)
+def test_a_column_that_happens_to_have_a_name_of_ours_refuses_nothing(
+    column: str, values: list[str | None]
+) -> None:
+    table = pa.table({"image": [png(face) for face in FACES], "label": [0, 3, 6], column: values})
+    assert from_parquet(table, usage="Training")["reason"].to_pylist() == [None] * 3
+
+
+def test_tensors_stored_column_by_column_are_refused() -> None:
+    kind = pa.fixed_shape_tensor(pa.uint8(), (48, 48), permutation=[1, 0])
+    flat = pa.array([face.T.ravel().tolist() for face in FACES], kind.storage_type)
+    table = pa.table({"image": pa.ExtensionArray.from_storage(kind, flat), "label": [0, 3, 6]})
+    with pytest.raises(ValueError, match=r"'image' must be stored row by row, got .*\[1, 0\]"):
+        from_parquet(table)
 
 
 def test_parquets_own_usage_and_votes_are_kept() -> None:
@@ -249,7 +272,7 @@ VALUES = st.recursive(
 def test_no_parquet_value_crashes_it_and_none_is_lost(**values: object) -> None:
     try:
         table = pa.Table.from_pylist([values])
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return  # lists of mixed kinds are no Arrow at all
     assert from_parquet(table)["reason"].null_count == 0
 

@@ -78,6 +78,18 @@ def test_what_is_transparent_lies_over_black() -> None:
     assert level(Image.new("RGBA", (48, 48), (255, 255, 255, 0))) == 0
 
 
+@pytest.mark.parametrize(
+    ("mode", "grey", "key"), [("L", 200, 200), ("I;16", 51400, 51400), ("1", 255, 1)]
+)
+def test_the_grey_that_is_transparent_lies_over_black(mode: str, grey: int, key: int) -> None:
+    image = Image.new(mode, (48, 48), grey)
+    image.putpixel((0, 0), 0)
+    image.putpixel((1, 0), grey // 4)
+    opaque = face_of_image(encoded(image), 48 * 48)
+    seen = face_of_image(encoded(image, transparency=key), 48 * 48)
+    np.testing.assert_array_equal(seen, np.where(opaque == opaque[9, 9], 0, opaque))
+
+
 @pytest.mark.parametrize("deep", [0, 128, 129, 257 * 250, 65_535])
 def test_sixteen_bits_are_scaled_to_eight(deep: int) -> None:
     assert level(Image.fromarray(np.full((48, 48), deep, np.uint16))) == round(deep / 257)

@@ -17,10 +17,12 @@ def main(config: PrepareConfig) -> Outcome:
     """Prepare the dataset, or find that it is there."""
     from fer_ray.cluster import dataset, session  # only now: Ray takes seconds
 
-    prepared = dataset.finished(config)
+    places = {"data.uri": config.data.uri, "storage.uri": config.storage.uri}
+    session.check_kept(places)
+    prepared = None if session.joins() else dataset.finished(config)
     if prepared is None:
         with session.session(config.verbose):
-            session.check_shared({"data.uri": config.data.uri, "storage.uri": config.storage.uri})
+            session.check_shared(places)
             prepared = dataset.prepare(config)
     return Outcome(
         status="already_done" if prepared.already_done else "done",

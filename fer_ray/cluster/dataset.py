@@ -112,7 +112,7 @@ def _made(config: PrepareConfig) -> Prepared:
         "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
     }
     storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
-    return Prepared(folder, manifest, already_done=False)
+    return Prepared(folder, manifest, "storage.uri", already_done=False)
 
 
 @ray.remote(num_returns=2)
@@ -180,14 +180,20 @@ def _settings(config: PrepareConfig) -> dict[str, Any]:
 def _check_same_split(prepared: Prepared, config: PrepareConfig) -> None:
     """Raises ``ValueError`` if ``config`` asks for another split than ``prepared`` has."""
     ours, theirs = _settings(config), prepared.manifest["settings"]
-    for section in ("split", "balance", "augment"):
-        for name, value in theirs.get(section, {}).items():
-            got = ours.get(section, {}).get(name, value)
-            if got != value:
-                raise ValueError(
-                    f"{section}.{name} must be {value!r}, as the dataset at {prepared.uri} was"
-                    f" prepared, got {got!r}"
-                )
+    for name, value in _flat(theirs).items():
+        got = _flat(ours).get(name, value)
+        if got != value:
+            raise ValueError(
+                f"{name} must be {value!r}, as the dataset at {prepared.uri} was prepared,"
+                f" got {got!r}"
+            )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings`` that decide a split, by their whole names."""
+    sections = ("split", "balance", "augment")
+    flat = {f"{s}.{name}": v for s in sections for name, v in settings.get(s, {}).items()}
+    return flat | {name: settings[name] for name in ("seed",) if name in settings}
 
 
 def _validation(settings: SplitConfig, roles: Mapping[str, str]) -> str | None:

@@ -21,10 +21,14 @@ from fer_ray.runs.storage import store
 
 @dataclass(frozen=True)
 class Prepared:
-    """A whole prepared dataset; ``already_done`` if nothing had to be written for it."""
+    """A whole prepared dataset; ``already_done`` if nothing had to be written for it.
+
+    ``setting`` is the one that leads to it, and to blame if it is damaged.
+    """
 
     uri: str
     manifest: Mapping[str, Any]
+    setting: str
     already_done: bool = True
 
     @property
@@ -72,25 +76,34 @@ def open_prepared(uri: str, setting: str = "data.uri") -> Prepared:
     for file in files:
         if sizes.get(file["name"]) != file["bytes"]:
             raise ValueError(
-                f"{setting} must be a whole prepared dataset, got {sizes.get(file['name'], 'none')}"
-                f" of the {file['bytes']} bytes of {file['name']} in {there.uri}"
+                f"{setting} must hold a prepared dataset that is whole, got"
+                f" {sizes.get(file['name'], 'none')} of the {file['bytes']} bytes of"
+                f" {file['name']} of {there.uri}{_mend(setting)}"
             )
-    return Prepared(there.uri, manifest)
+    return Prepared(there.uri, manifest, setting)
+
+
+def _mend(setting: str) -> str:
+    """What may be done about a damaged dataset, if it is one of our own making."""
+    return "; delete that folder to have it made anew" if setting == "storage.uri" else ""
 
 
 def side_blocks(prepared: Prepared, side: str) -> Faces:
     """The faces of one side in order of (id, source), read by tasks: one block a file."""
     files = [file for file in prepared.manifest["files"] if file["name"].startswith(f"{side}/")]
-    blocks = [_read_part.remote(prepared.uri, file["name"], file["sha256"]) for file in files]
+    blocks = [_read_part.remote(prepared.uri, prepared.setting, file) for file in files]
     return Faces(blocks, [file["rows"] for file in files])
 
 
 @ray.remote
-def _read_part(uri: str, name: str, sha256: str) -> pa.Table:
+def _read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
     """The rows of one file, if its content is what the manifest says."""
-    content = store(uri, "data.uri").read_bytes(name)
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"data.uri must be a whole prepared dataset, got other bytes in {name}")
+    content = store(uri, setting).read_bytes(file["name"])
+    if hashlib.sha256(content).hexdigest() != file["sha256"]:
+        raise ValueError(
+            f"{setting} must hold a prepared dataset that is whole, got other bytes in"
+            f" {file['name']} of {uri}{_mend(setting)}"
+        )
     return pq.read_table(io.BytesIO(content)).combine_chunks()
 
 

@@ -16,6 +16,7 @@ from fer_ray.cluster.source import DEMO
 from fer_ray.config import ClusterConfig, local_path
 
 DATA_CPUS = 1  # left to Ray Data's tasks, which would otherwise wait for ever
+_IN_A_POD = "RAY_USAGE_STATS_KUBERAY_IN_USE"  # KubeRay sets it in all pods that run Ray
 _WORKING_COPIES = "/runtime_resources/working_dir_files/"  # where Ray unpacks --working-dir
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def session(verbose: bool) -> Iterator[None]:
         yield
         return
     level = logging.INFO if verbose else logging.ERROR
-    alone = "RAY_ADDRESS" not in os.environ
+    alone = not joins()
     logger.info("starting Ray on this machine" if alone else "joining the Ray cluster")
     ray.init(
         address="local" if alone else None,
@@ -48,31 +49,53 @@ def session(verbose: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def check_shared(uris: Mapping[str, str | None]) -> None:
-    """Refuse places that other nodes, or this one after the job, would not find again.
+def joins() -> bool:
+    """Whether ``session`` joins a cluster that is there, and does not start Ray on this machine."""
+    return "RAY_ADDRESS" in os.environ
+
+
+def check_kept(uris: Mapping[str, str | None]) -> None:
+    """Refuse places that are gone when a submitted job ends; Ray need not be up.
 
     Args:
         uris: by the names of their settings.
 
     Raises:
-        ValueError: a path on this machine while the cluster has other nodes, or a path in the
-            temporary copy of its folder that a submitted job runs in.
+        ValueError: a path in the temporary copy of its folder that a submitted job runs in.
     """
-    nodes = sum(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
-    for setting, uri in uris.items():
-        path = None if uri is None or uri == DEMO else local_path(uri)
-        if path is None:
-            continue
-        if nodes > 1:
-            raise ValueError(
-                f"{setting} must be where all {nodes} nodes of the cluster reach it, such as"
-                f" s3://BUCKET/FOLDER, got {path} on one of them"
-            )
+    for setting, path in _local(uris):
         if _WORKING_COPIES in path:
             raise ValueError(
                 f"{setting} must outlive the submitted job, such as s3://BUCKET/FOLDER, got {path}"
                 " in the temporary copy of its folder"
             )
+
+
+def check_shared(uris: Mapping[str, str | None]) -> None:
+    """Refuse places that other nodes of the cluster, there now or still to come, would not find.
+
+    Args:
+        uris: by the names of their settings.
+
+    Raises:
+        ValueError: a path on this machine while the cluster has other nodes, or is KubeRay's,
+            whose pods come and go with their disks.
+    """
+    nodes = sum(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+    if nodes == 1 and _IN_A_POD not in os.environ:
+        return
+    everywhere = f"all {nodes} nodes of the cluster" if nodes > 1 else "every pod, now and later,"
+    for setting, path in _local(uris):
+        raise ValueError(
+            f"{setting} must be where {everywhere} can reach it, such as s3://BUCKET/FOLDER,"
+            f" got {path} on one of them"
+        )
+
+
+def _local(uris: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """Those of ``uris`` that are paths on one machine."""
+    paths = {name: local_path(uri) for name, uri in uris.items() if uri and uri != DEMO}
+    return [(name, path) for name, path in paths.items() if path is not None]
 
 
 def check_resources(settings: ClusterConfig) -> None:
@@ -85,8 +108,7 @@ def check_resources(settings: ClusterConfig) -> None:
     Raises:
         ValueError: it has not, or did not place them in that time; says what is missing.
     """
-    joined = "RAY_ADDRESS" in os.environ
-    if not joined:
+    if not joins():
         _check_totals(settings)
     workers = [worker_resources(settings)] * settings.fewest_workers
     group = placement_group([{"CPU": DATA_CPUS}, *workers], strategy="PACK")

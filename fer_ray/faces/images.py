@@ -114,8 +114,9 @@ def _grey_key(data: bytes, chunks: Mapping[bytes, bytes]) -> int | None:
     depth, colour = data[24], data[25]
     if colour != 0 or len(chunks.get(b"tRNS", b"")) != 2:
         return None
-    key = int.from_bytes(chunks[b"tRNS"], "big") & (2**depth - 1)
-    return key if depth == 16 else key * 255 // (2**depth - 1)
+    largest = (1 << depth) - 1
+    key = int.from_bytes(chunks[b"tRNS"], "big") & largest
+    return key if depth == 16 else key * 255 // largest
 
 
 def _png_chunks(data: bytes) -> dict[bytes, bytes]:

@@ -194,6 +194,9 @@ def test_a_damaged_dataset_is_told_from_a_whole_one(source: str, tmp_path: Path)
     part.unlink()
     with pytest.raises(ValueError, match=r"got none of the \d+ bytes of test/part-00000.parquet"):
         open_prepared(prepared.uri)
+    ours = f"storage.uri must .* of test/part-00000.parquet of {prepared.uri}; delete that folder"
+    with pytest.raises(ValueError, match=ours):
+        prepare(config(source, tmp_path))
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", '{"name": "an app"}'])
@@ -280,6 +283,10 @@ def test_paper_balances_first_and_says_that_it_leaks(source: str, tmp_path: Path
     siblings = set(sides["train"]["parents"].explode().dropna())
     assert siblings & set(sides["test"]["id"])  # the leak, which the honest protocols must not have
     assert finished(paper.model_copy(update={"seed": 1})) is None
+    again = paper.model_copy(update={"data": DataConfig(uri=prepared.uri)})
+    assert finished(again) is not None
+    with pytest.raises(ValueError, match=f"seed must be 0, as the dataset at {prepared.uri} was"):
+        finished(again.model_copy(update={"seed": 1}))
 
 
 def test_paper_splits_undersampled_classes_like_all_others(source: str, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def train(work: Work) -> None:
                 "train": _epoch_sums(state),
                 "validation": _validate(work.validation, score, total, rank, world),
                 "workers": world,
+                "leaky": work.leaky,
             } | clock.epoch()
             progress = _after(progress, record, config)
             if saver:

@@ -54,16 +54,17 @@ def fit(config: TrainConfig) -> Outcome:
         ValueError: an earlier run of the name had other settings or data, the data is unusable,
             or the cluster cannot place the workers.
     """
+    places = {
+        "data.uri": config.data.uri,
+        "storage.uri": config.storage.uri,
+        "model.pretrained": config.model.pretrained,
+    }
+    session.check_kept(places)
     run = storage.store(storage.join(config.storage.uri, str(config.run)))
     if done := _earlier(run, config):
         return done
     logger.info("run %s in %s", config.run, run.uri)
     with logs.kept_log(run, logging.getLogger("fer_ray")), session.session(config.verbose):
-        places = {
-            "data.uri": config.data.uri,
-            "storage.uri": config.storage.uri,
-            "model.pretrained": config.model.pretrained,
-        }
         session.check_shared(places)
         session.check_resources(config.cluster)
         session.check_shared(places)  # once more: the cluster may have grown
@@ -99,6 +100,7 @@ def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
         if config.model.head == "paper"
         else (training.pixel_mean, training.pixel_std),
         class_weights=training.class_weights,
+        leaky=data.leaky,
     )
     facts = {
         "dataset": data.uri,
@@ -120,6 +122,7 @@ def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
     if progress.step < work.last_step and not progress.ended:
         if progress.step:
             logger.info("going on from step %d of %d", progress.step, work.last_step)
+        metrics.forget(run, progress.step)
         seen = epochs_after(progress.step, work.count, config.training.batch_size)
         with watching.watching(run, config.training, seen):
             stream = ByRank(training.faces, plan, work.last_step, partial(_start, run.uri))

@@ -51,6 +51,7 @@ def line(epoch: Mapping[str, Any], training: TrainingConfig) -> str:
         f"  loss {_figure(epoch['train']['loss'])}  accuracy {epoch['train']['accuracy']:.3f}"
         f"  validation: loss {_figure(validation['loss'])}  accuracy {validation['accuracy']:.3f}"
         f"  macro-F1 {validation['macro_f1']:.3f}"
+        f"{'  (leaky)' if epoch['leaky'] else ''}"
         f"  {epoch['images_per_s']:.0f} images/s  {_duration(left)} left"
     )
 

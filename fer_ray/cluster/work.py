@@ -20,6 +20,7 @@ class Work:
     validation: Faces
     pixels: tuple[float, float]  # mean, standard deviation: what the network normalises by
     class_weights: Sequence[float] | None  # of the loss, by label
+    leaky: bool = False  # whether siblings of validation's and test's faces are trained on
 
     @property
     def last_step(self) -> int:

@@ -40,6 +40,13 @@ def read_all(run: Store, after: int = 0) -> list[dict[str, Any]]:
     return [document for document in documents if document is not None]
 
 
+def forget(run: Store, last_step: int) -> None:
+    """Deletes the figures of epochs that ended after ``last_step``: they are trained once more."""
+    for epoch in read_all(run):
+        if epoch["step"] > last_step:
+            run.delete_file(epoch_metrics(epoch["epoch"]))
+
+
 def compose(run: Store, last_step: int) -> list[dict[str, Any]]:
     """Writes the figures of every epoch into ``metrics.jsonl``, a line each, and returns them.
 

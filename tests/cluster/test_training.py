@@ -18,6 +18,7 @@ from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, record
 from fer_ray.runs.storage import store
+from tests.parquet_faces import write_faces
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -119,8 +120,10 @@ def test_a_run_leaves_its_folder_whole(one: Outcome, storage: Path) -> None:
     assert [epoch["epoch"] for epoch in epochs(one)] == [1, 2]
     wanted = {"learning_rate", "train", "validation", "images_per_s", "seconds", "workers"}
     assert all(wanted <= set(epoch) for epoch in epochs(one))
+    assert not any(epoch["leaky"] for epoch in epochs(one))
     (log,) = (run / "logs").iterdir()
     assert "exporting epoch" in log.read_text()
+    assert "leaky" not in log.read_text()
     card = json.loads((run / "model" / layout.MODEL_CARD).read_text())
     assert card["labels"] == list(EMOTIONS)
 
@@ -152,10 +155,14 @@ def test_two_workers_resumed_after_an_epoch_end_with_the_same_bits(
     shutil.rmtree(resumed / layout.MODEL)
     first, last = sorted((resumed / layout.CHECKPOINTS).iterdir())
     shutil.rmtree(last)
+    lost = resumed / layout.epoch_metrics(2)
+    lost.write_text(lost.read_text().replace('"loss":', '"loss": 99.5, "was":'))
     elastic = {"num_workers": [2, 2]}  # a range goes another way through Ray Train
     again = training.fit(settings(storage, "two-resumed", cluster=elastic))
     log = "".join(path.read_text() for path in (resumed / layout.LOGS).iterdir())
     assert f"going on from step {layout.checkpoint_step(first.name)} of" in log
+    assert log.count("epoch 2/2") == 1
+    assert "99.5" not in log  # the epoch that went lost with its checkpoint is no news
     assert digests(again) == digests(two)
     assert again.model_dump()["metrics"] == two.model_dump()["metrics"]
 
@@ -185,6 +192,7 @@ def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(
     storage: Path,
 ) -> None:
     plain = {
+        "split": {"protocol": "paper"},
         "model": {"head": "paper", "width": 0.03, "dropout": 0.0},
         "optimizer": {"name": "adam", "learning_rate": 1e-4},
         "training": {"epochs": 1, "ema": None},
@@ -194,6 +202,10 @@ def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(
     (a,), (b,) = epochs(alone), epochs(both)
     assert b["train"]["loss"] == pytest.approx(a["train"]["loss"], abs=1e-5)
     assert b["validation"]["loss"] == pytest.approx(a["validation"]["loss"], abs=1e-5)
+    (log,) = (storage / "plain-1" / layout.LOGS).iterdir()
+    assert "epoch 1/1" in log.read_text()
+    assert a["leaky"]
+    assert "(leaky)" in log.read_text()
 
 
 def test_a_run_whose_data_changed_is_refused(storage: Path) -> None:
@@ -218,16 +230,25 @@ def test_a_loss_that_is_not_finite_fails_the_run_with_advice(
         training.fit(wild)
 
 
-def test_a_run_starts_from_pretrained_weights(one: Outcome, storage: Path) -> None:
-    model = {"pretrained": f"{one.uri}/model/model.keras"}
+def test_a_run_on_its_own_faces_starts_from_pretrained_weights(
+    one: Outcome, storage: Path, tmp_path: Path
+) -> None:
+    images, labels = demo.draw(5000, 600, 1)
+    usages = ["Training"] * 500 + ["PublicTest"] * 100
     tuned = training.fit(
         settings(
-            storage, "tuned", model=model, training={"epochs": 1, "precision": "mixed_bfloat16"}
+            storage,
+            "tuned",
+            data={"uri": write_faces(tmp_path / "drawn.parquet", images, labels.tolist(), usages)},
+            split={"protocol": "official"},
+            model={"pretrained": f"{one.uri}/model/model.keras"},
+            training={"epochs": 1, "precision": "mixed_bfloat16"},
         )
     )
     assert tuned.status == "done"
     (epoch,) = epochs(tuned)
     assert epoch["train"]["loss"] < epochs(one)[0]["train"]["loss"]
+    assert tuned.model_dump()["validation"] == "0.1 of Training, by hash"
 
 
 def test_pretrained_weights_that_do_not_fit_are_refused(one: Outcome, storage: Path) -> None:

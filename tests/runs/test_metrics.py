@@ -107,6 +107,13 @@ def test_an_epoch_trained_again_replaces_its_figures(run: Store) -> None:
     assert metrics.read_all(run) == [{"epoch": 1, "loss": 1.0}]
 
 
+def test_epochs_that_will_be_trained_again_are_forgotten(run: Store) -> None:
+    for epoch in (1, 2, 3):
+        metrics.append(run, epoch, {"step": 5 * epoch})
+    metrics.forget(run, last_step=10)
+    assert [epoch["epoch"] for epoch in metrics.read_all(run)] == [1, 2]
+
+
 def test_a_loss_that_is_no_number_is_kept_as_null(local_run: Store) -> None:
     metrics.append(local_run, 1, {"loss": math.nan, "each": [1.0, math.inf]})
     assert metrics.read_all(local_run) == [{"epoch": 1, "loss": None, "each": [1.0, None]}]

@@ -20,6 +20,7 @@ MODEL = "model"
 MODEL_FILE = "model.keras"
 MODEL_CARD = "model.json"
 RAY = "ray"  # what Ray Train itself keeps while it runs
+LEASE = "lease.json"
 OUTCOME = "run.json"
 
 # In a prepared dataset's folder; MANIFEST also ends a checkpoint.

@@ -1,0 +1,188 @@
+"""fer_ray.runs.lease: one owner at a time, on a disk and on real S3, told from real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fer_ray.runs import lease, versioned
+from fer_ray.runs.storage import Store, store
+
+TTL_S = 1.5
+
+HOLD = """
+import sys, threading
+from fer_ray.runs import lease, storage
+with lease.acquire(storage.store(sys.argv[1]), float(sys.argv[2])) as mine:
+    print("held", flush=True)
+    try:
+        while not threading.Event().wait(0.05):
+            mine.check()
+    except lease.LostError as error:
+        print(error, flush=True)
+"""
+
+
+@contextmanager
+def holder(run: Store, ttl_s: float = TTL_S) -> "Iterator[subprocess.Popen[str]]":
+    """A process that holds the lease of ``run``."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, run.uri, str(ttl_s)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def terms(run: Store) -> lease.Terms:
+    found = lease.read(run)
+    assert found is not None
+    return found
+
+
+def test_a_released_lease_is_free_at_once(run: Store) -> None:
+    assert lease.read(run) is None
+    with lease.acquire(run, TTL_S) as first:
+        first.guard.check()
+        assert terms(run).who() == f"process {os.getpid()} on {terms(run).host} (attempt 1)"
+    assert terms(run).released
+    with lease.acquire(run, 60) as second:
+        assert second.guard.attempt == 2
+        with pytest.raises(lease.LostError, match=r"^attempt 1 lost the run: process \d+ on .*2\)"):
+            first.guard.check()
+
+
+def test_a_holder_that_lives_keeps_it(run: Store) -> None:
+    with (
+        holder(run) as process,
+        pytest.raises(lease.HeldError, match=f"process {process.pid} on .* is at work"),
+    ):
+        lease.acquire(run, TTL_S)
+    assert terms(run).attempt == 1
+
+
+def test_a_killed_holders_is_taken_over(run: Store) -> None:
+    with holder(run) as process:
+        process.kill()
+        process.wait()
+        with lease.acquire(run, TTL_S) as mine:
+            assert mine.guard.attempt == 2
+            mine.guard.check()
+
+
+def test_a_paused_holder_finds_it_lost_when_it_comes_back(run: Store) -> None:
+    with holder(run) as process:
+        process.send_signal(signal.SIGSTOP)
+        with lease.acquire(run, TTL_S) as mine:
+            process.send_signal(signal.SIGCONT)
+            told, _ = process.communicate(timeout=30)
+            assert process.returncode == 0
+            assert told.startswith("attempt 1 lost the run: process")
+            mine.guard.check()
+            assert not terms(run).released
+
+
+def test_only_the_newest_worker_group_may_write(run: Store) -> None:
+    with lease.acquire(run, TTL_S) as mine:
+        first = mine.guard.next_group()
+        first.check()
+        second = mine.guard.next_group()
+        second.check()
+        mine.guard.check()  # the driver's own writes are no group's
+        with pytest.raises(lease.LostError, match=r"^worker group 1 lost the run to group 2$"):
+            first.check()
+    with (
+        lease.acquire(run, TTL_S),
+        pytest.raises(lease.LostError, match=r"^attempt 1 lost the run"),
+    ):
+        mine.guard.next_group()
+
+
+def test_of_many_at_once_one_gets_it(run: Store) -> None:
+    got: list[lease.Lease] = []
+    refused: list[lease.HeldError] = []
+    gate = threading.Barrier(6)
+
+    def take() -> None:
+        gate.wait()
+        try:
+            with lease.acquire(run, TTL_S) as mine:
+                got.append(mine)
+                while len(refused) < 5:  # alive until all others have seen it
+                    mine.guard.check()
+        except lease.HeldError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (len(got), len(refused)) == (1, 5)
+
+
+def test_a_lease_that_cannot_be_read_is_named(local_run: Store) -> None:
+    local_run.write_bytes("lease.json", b"{}")
+    with pytest.raises(ValueError, match=r"^lease.json must be a lease, got other content in "):
+        lease.acquire(local_run, TTL_S)
+
+
+def test_a_version_that_has_changed_is_not_written_over(run: Store) -> None:
+    place = versioned.register(run, "one", versioned.strongest(run, "one"))
+    assert place.read() is None
+    first = place.write(b"1", None)
+    assert first is not None
+    assert place.write(b"2", None) is None
+    second = place.write(b"2", first)
+    assert second is not None
+    assert place.write(b"3", first) is None
+    assert place.read() == second
+    assert [entry.key for entry in run.listing()] in (["one"], [".one.lock", "one"])
+
+
+def test_the_rule_is_found_by_trying(run: Store) -> None:
+    assert versioned.strongest(run, "one") == ("lock" if run.local else "conditions")
+    assert run.listing() == []
+
+
+def test_without_conditions_the_last_writer_is_believed(
+    local_run: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versioned, "SETTLE_S", 0.2)
+    one, other = (versioned.register(local_run, "one", "last") for _ in range(2))
+    both: dict[str, versioned.Version | None] = {}
+    threads = [
+        threading.Thread(target=lambda p=p, t=t: both.update({t: p.write(t.encode(), None)}))
+        for p, t in ((one, "a"), (other, "b"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [text for text, version in both.items() if version]
+    now = one.read()
+    assert now is not None
+    assert now.content == winner.encode()
+
+
+def test_wrong_credentials_are_told_without_them(
+    s3: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3.bucket()  # type: ignore[attr-defined]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+    with pytest.raises(
+        ValueError, match=r"^storage.uri must be .*, got s3://.*: access denied$"
+    ) as e:
+        lease.acquire(store(f"s3://{bucket}/runs/one"), TTL_S)
+    assert "not-the-secret" not in str(e.value)

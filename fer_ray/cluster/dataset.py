@@ -22,7 +22,7 @@ from fer_ray.cluster.ranges import in_order, rows_of
 from fer_ray.config import PrepareConfig, SplitConfig
 from fer_ray.faces import balance, sides, split
 from fer_ray.faces.sides import Census, Summary
-from fer_ray.runs import layout, storage
+from fer_ray.runs import layout, storage, uris
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _uri(config: PrepareConfig) -> str:
 def _folder(config: PrepareConfig, fingerprint: str) -> str:
     """Where the dataset of these settings and this input is kept."""
     key = _digest([layout.SCHEMA_VERSION, _uri(config), fingerprint, _settings(config)])[:16]
-    return storage.join(config.storage.uri, layout.dataset_folder(key))
+    return uris.join(config.storage.uri, layout.dataset_folder(key))
 
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:

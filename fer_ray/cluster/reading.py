@@ -104,8 +104,12 @@ def _csv_pieces(source: Source, piece_bytes: int) -> list[pa.Table]:
 def _line_ends(uri: str, path: str, start: int, end: int) -> int:
     """How many lines end among the bytes ``[start, end)``."""
     there = store(uri, "data.uri")
-    with there.told("readable"), there.filesystem.open_input_file(path) as stream:
-        return bytes(stream.read_at(end - start, start)).count(b"\n")
+
+    def read() -> bytes:
+        with there.filesystem.open_input_file(path) as stream:
+            return bytes(stream.read_at(end - start, start))
+
+    return there.tried("readable", read).count(b"\n")
 
 
 def _read_csv(piece: pa.Table, uri: str) -> Iterator[pa.Table]:
@@ -118,14 +122,18 @@ def _read_csv(piece: pa.Table, uri: str) -> Iterator[pa.Table]:
 
 def lines_beginning_in(there: Store, path: str, start: int, end: int) -> bytes:
     """The whole lines of a file that begin among its bytes ``[start, end)``; ``start`` is not 0."""
-    with there.told("readable"), there.filesystem.open_input_file(path) as stream:
-        stream.seek(start - 1)
-        _, _, text = stream.read(end - start + 1).partition(b"\n")
-        parts = [text]
-        while parts[-1] and not parts[-1].endswith(b"\n"):
-            line, found, _ = stream.read(_LINE_BYTES).partition(b"\n")
-            parts.append(line + found)
-    return b"".join(parts)
+
+    def read() -> bytes:
+        with there.filesystem.open_input_file(path) as stream:
+            stream.seek(start - 1)
+            _, _, text = stream.read(end - start + 1).partition(b"\n")
+            parts = [text]
+            while parts[-1] and not parts[-1].endswith(b"\n"):
+                line, found, _ = stream.read(_LINE_BYTES).partition(b"\n")
+                parts.append(line + found)
+        return b"".join(parts)
+
+    return there.tried("readable", read)
 
 
 def _parquet_pieces(source: Source) -> list[pa.Table]:
@@ -196,8 +204,12 @@ def _read_images(piece: pa.Table, uri: str, data: DataConfig) -> Iterator[pa.Tab
     def content(row: dict[str, Any]) -> bytes:
         if row["size"] > data.max_image_bytes:
             return b""  # refused by its size
-        with there.told("readable"), there.filesystem.open_input_stream(row["path"]) as stream:
-            return bytes(stream.read())
+
+        def read() -> bytes:
+            with there.filesystem.open_input_stream(row["path"]) as stream:
+                return bytes(stream.read())
+
+        return there.tried("readable", read)
 
     def face(read: tuple[dict[str, Any], bytes]) -> Face:
         row, found = read

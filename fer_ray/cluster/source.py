@@ -5,8 +5,10 @@ Everything that is wrong with an input as a whole is found here, before a task s
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -119,9 +121,9 @@ def parquet_groups(there: Store, file: File) -> list[int]:
     Raises:
         ValueError: it is not Parquet, or has no labels or images.
     """
-    with there.told(f"Parquet that can be read ({file.name})"):
-        footer = pq.read_metadata(file.path, filesystem=there.filesystem)
-        schema = footer.schema.to_arrow_schema()
+    footer, schema = there.tried(
+        f"Parquet that can be read ({file.name})", partial(_footer, there, file)
+    )
     try:
         parquet_columns(schema)
     except ValueError as error:
@@ -129,21 +131,31 @@ def parquet_groups(there: Store, file: File) -> list[int]:
     return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
 
 
+def _footer(there: Store, file: File) -> tuple[pq.FileMetaData, pa.Schema]:
+    footer = pq.read_metadata(file.path, filesystem=there.filesystem)
+    return footer, footer.schema.to_arrow_schema()
+
+
 def head(there: Store, file: File, size: int) -> bytes:
     """The first ``size`` bytes of a file."""
-    with there.told("readable"), there.filesystem.open_input_stream(file.path) as stream:
-        return bytes(stream.read(size))
+
+    def read() -> bytes:
+        with there.filesystem.open_input_stream(file.path) as stream:
+            return bytes(stream.read(size))
+
+    return there.tried("readable", read)
 
 
 def _listed(there: Store) -> list[File]:
     """All files under ``there``, or itself; what file browsers leave behind is passed over."""
-    with there.told("readable"):
-        root = there.filesystem.get_file_info(there.root)
-        if root.type == pafs.FileType.NotFound:
-            raise ValueError(f"data.uri must be an existing file or folder, got {there.uri}")
-        if root.type == pafs.FileType.File:
-            return [_file(root, there.root.rpartition("/")[0])]
-        infos = there.filesystem.get_file_info(pafs.FileSelector(there.root, recursive=True))
+    look = there.filesystem.get_file_info
+    root = there.tried("readable", lambda: look(there.root))
+    if root.type == pafs.FileType.NotFound:
+        raise ValueError(f"data.uri must be an existing file or folder, got {there.uri}")
+    if root.type == pafs.FileType.File:
+        return [_file(root, there.root.rpartition("/")[0])]
+    under = pafs.FileSelector(there.root, recursive=True)
+    infos = there.tried("readable", lambda: look(under))
     files = [_file(info, there.root) for info in infos if info.type == pafs.FileType.File]
     return sorted(
         (file for file in files if not folders.is_litter(file.name)), key=lambda file: file.name

@@ -29,7 +29,7 @@ from fer_ray.cluster.work import SHARD, Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
 from fer_ray.job import Outcome, outcome_of_error
-from fer_ray.runs import checkpoint, layout, logs, metrics, record, storage
+from fer_ray.runs import checkpoint, layout, logs, metrics, record, storage, uris
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 def train(config: TrainConfig) -> Outcome:
     """The outcome of ``fit``, or of what stopped it, with the run that can be resumed."""
     name = config.run or layout.made_up_name("train")
-    uri = storage.join(config.storage.uri, name)
+    uri = uris.join(config.storage.uri, name)
     try:
         return fit(config.model_copy(update={"run": name}))
     except KeyboardInterrupt:
@@ -60,7 +60,7 @@ def fit(config: TrainConfig) -> Outcome:
         "model.pretrained": config.model.pretrained,
     }
     session.check_kept(places)
-    run = storage.store(storage.join(config.storage.uri, str(config.run)))
+    run = storage.store(uris.join(config.storage.uri, str(config.run)))
     if done := _earlier(run, config):
         return done
     logger.info("run %s in %s", config.run, run.uri)

@@ -2,52 +2,39 @@
 
 No other room makes a filesystem. A key that can be read was written whole: locally under another
 name first, in an object store by one request that takes effect at its end. Credentials are the
-environment's (the standard AWS and Google ones), never part of a URI.
+environment's (the standard AWS and Google ones), never part of a URI. Storage that is busy or out
+of reach is asked again for a while, which the log tells.
 """
 
+import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import Self, TypeVar
+from urllib.parse import parse_qsl, quote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from fer_ray.config import local_path
 from fer_ray.runs.faults import PASSING, BusyError, MissingError, StorageError, reason
+from fer_ray.runs.uris import absolute, is_local, join, refuse_credentials
 
 _PART = re.compile(r"(.*/)?\.[^/]*\.[0-9a-f]{16}\.part")  # what a killed local write leaves
 # Keys may hold what a URI may not: spaces, accents, '#'. An escape (%20) stays one.
-_OPTIONS = {"endpoint_override", "region", "scheme"}  # of a URI; none of them is a secret
 _ALLOWED = "/%@:!$&'()*+,;=~"
 
+PATIENCE = "FER_RAY_STORAGE_PATIENCE_S"  # environment: how long storage that is busy is asked again
+PATIENCE_S = 120.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 
-def is_local(uri: str) -> bool:
-    """Whether ``uri`` is a path on this machine, which other machines may not share."""
-    return local_path(uri) is not None
+T = TypeVar("T")
 
-
-def is_relative(uri: str) -> bool:
-    """Whether ``uri`` is a path that means something else in another current folder."""
-    path = local_path(uri)
-    return path is not None and not Path(path).expanduser().is_absolute()
-
-
-def absolute(uri: str) -> str:
-    """``uri`` as any process reads it: a path from the root, or another scheme's URI as it is."""
-    path = local_path(uri)
-    return uri if path is None else os.path.abspath(Path(path).expanduser())
-
-
-def join(uri: str, *parts: str) -> str:
-    """``uri`` with ``parts`` added to its path; a query stays at the end."""
-    path, mark, query = (uri, "", "") if is_local(uri) else uri.partition("?")
-    return "/".join([path.rstrip("/"), *parts]) + mark + query
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,39 +83,71 @@ class Store:
             kind = BusyError if told in PASSING else StorageError
             raise kind(sentence) from error
 
+    def tried(self, need: str, call: Callable[[], T]) -> T:
+        """What ``call`` gives; while the storage is busy it is called again, with growing pauses.
+
+        What goes wrong is ``told``; what still does after ``FER_RAY_STORAGE_PATIENCE_S`` seconds
+        (120 where it is not set) is raised.
+        """
+        until = time.monotonic() + float(os.environ.get(PATIENCE, PATIENCE_S))
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                with self.told(need):
+                    return call()
+            except BusyError as error:
+                if time.monotonic() + pause > until:
+                    raise
+                logger.warning("%s; trying again in %.1f s", error, pause)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
     def exists(self, key: str) -> bool:
         """Whether a file of this key has been written."""
-        with self.told("readable"):
-            info = self.filesystem.get_file_info(self.path(key))
+        info = self.tried("readable", lambda: self.filesystem.get_file_info(self.path(key)))
         return bool(info.type == pafs.FileType.File)
 
     def read_bytes(self, key: str) -> bytes:
         """The whole content of ``key``; ``MissingError`` if it is not there."""
-        with self.told("readable"):
+
+        def read() -> bytes:
             try:
                 with self.filesystem.open_input_file(self.path(key)) as stream:
                     return bytes(stream.read())
             except FileNotFoundError as error:
                 raise MissingError(f"{join(self.uri, key)} must be there, got nothing") from error
 
+        return self.tried("readable", read)
+
     def write_bytes(self, key: str, data: bytes) -> None:
         """Writes ``key``, making its folders; a reader sees all of it or what was there before."""
-        with self.told("writable"):
+
+        def write() -> None:
             if self.local:
                 _write_beside(Path(self.path(key)), data)
                 return
             with self.filesystem.open_output_stream(self.path(key)) as stream:
                 stream.write(data)
 
+        self.tried("writable", write)
+
     def delete_file(self, key: str) -> None:
         """Deletes ``key``, if it is there."""
-        with self.told("writable"), suppress(FileNotFoundError):
-            self.filesystem.delete_file(self.path(key))
+
+        def delete() -> None:
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_file(self.path(key))
+
+        self.tried("writable", delete)
 
     def delete_folder(self, prefix: str) -> None:
         """Deletes every key under the folder ``prefix``, if there are any; not in one instant."""
-        with self.told("writable"), suppress(FileNotFoundError):
-            self.filesystem.delete_dir(self.path(prefix))
+
+        def delete() -> None:
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_dir(self.path(prefix))
+
+        self.tried("writable", delete)
 
     def listing(self, prefix: str = "") -> list[Entry]:
         """Every file under the folder ``prefix``, in order of key; none where there is no folder.
@@ -136,8 +155,7 @@ class Store:
         Names that a write has not finished are left out.
         """
         under = pafs.FileSelector(self.path(prefix), recursive=True, allow_not_found=True)
-        with self.told("readable"):
-            infos = self.filesystem.get_file_info(under)
+        infos = self.tried("readable", lambda: self.filesystem.get_file_info(under))
         start = len(self.path("x")) - 1
         files = (info for info in infos if info.type == pafs.FileType.File)
         entries = (Entry(info.path[start:], info.size) for info in files)
@@ -161,7 +179,7 @@ def store(uri: str, setting: str = "storage.uri") -> Store:
     if scheme not in ("s3", "gs") or not rest.strip("/"):
         known = "a path, file:///FOLDER, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
         raise StorageError(f"{setting} must be {known}, got {shown.rpartition('@')[2]}")
-    _refuse_credentials(uri, setting)
+    refuse_credentials(uri, setting)
     query = uri.partition("?")[2]
     # A small object is one request with a delayed open; without, it is three.
     extra = {"s3": "allow_delayed_open=true", "gs": "retry_limit_seconds=60"}[scheme]
@@ -184,24 +202,6 @@ def check_writable(uri: str, setting: str = "storage.uri") -> None:
     there = store(uri, setting)
     there.write_bytes(probe, b"")
     there.delete_file(probe)
-
-
-def _refuse_credentials(uri: str, setting: str) -> None:
-    """Credentials in a URI would end up in saved settings, logs and outcomes."""
-    parts = urlsplit(uri)
-    endpoint = dict(parse_qsl(parts.query)).get("endpoint_override", "")
-    unknown = set(dict(parse_qsl(parts.query))) - _OPTIONS
-    if unknown:
-        raise StorageError(
-            f"{setting} must have no options but {', '.join(sorted(_OPTIONS))},"
-            f" got {', '.join(sorted(unknown))}"
-        )
-    anonymous = parts.scheme == "gs" and parts.netloc.startswith("anonymous@")
-    if ("@" in parts.netloc and not anonymous) or "@" in endpoint:
-        raise StorageError(
-            f"{setting} must hold no credentials (they belong in the environment),"
-            f" got some for {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        )
 
 
 def _write_beside(path: Path, data: bytes) -> None:

@@ -1,11 +1,14 @@
-"""fer_ray.runs.storage and layout: URIs, what is written whole, and what a store refuses."""
+"""fer_ray.runs.storage and layout: what is written whole, and what a store refuses."""
 
 import os
 import pickle
 import re
 import subprocess
 import sys
+import threading
+import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,56 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_ray.runs import layout, storage
-from fer_ray.runs.faults import MissingError, StorageError
-from fer_ray.runs.storage import Entry, Store, absolute, is_local, is_relative, join, store
+from fer_ray.runs.faults import BusyError, MissingError, StorageError
+from fer_ray.runs.storage import Entry, Store, store
+from tests.flaky import Flaky, Trouble
 from tests.s3_server import S3
-
-
-def test_relative_paths_are_made_absolute_from_the_current_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert absolute("runs") == f"{tmp_path}/runs"
-    assert absolute("./a/../runs/") == f"{tmp_path}/runs"
-    assert absolute("~/runs") == f"{Path.home()}/runs"
-
-
-def test_file_uris_are_paths() -> None:
-    assert absolute("file:///data/faces.csv") == "/data/faces.csv"
-
-
-@pytest.mark.parametrize(
-    "uri", ["s3://b/x", "s3://b/x?endpoint_override=http://h:9000", "gs://b/x", "demo:"]
-)
-def test_uris_of_other_schemes_are_left_as_they_are(uri: str) -> None:
-    assert absolute(uri) == uri
-    assert not is_local(uri)
-    assert not is_relative(uri)
-
-
-@pytest.mark.parametrize(
-    ("uri", "relative"), [("runs", True), ("./s3:/x", True), ("/runs", False), ("~/runs", False)]
-)
-def test_plain_paths_are_local_and_may_be_relative(uri: str, relative: bool) -> None:
-    assert is_local(uri)
-    assert is_relative(uri) is relative
-
-
-@pytest.mark.parametrize(
-    ("uri", "joined"),
-    [
-        ("/runs", "/runs/one/model"),
-        ("/runs/", "/runs/one/model"),
-        ("/who?/runs", "/who?/runs/one/model"),
-        ("s3://b", "s3://b/one/model"),
-        (
-            "s3://b/x/?endpoint_override=http://h:1",
-            "s3://b/x/one/model?endpoint_override=http://h:1",
-        ),
-    ],
-)
-def test_joining_keeps_the_query_at_the_end(uri: str, joined: str) -> None:
-    assert join(uri, "one", "model") == joined
 
 
 @given(st.integers(0, 10**9))
@@ -309,3 +266,44 @@ def test_a_reader_never_sees_half_a_file(run: Store) -> None:
     assert {len(page) for page in seen} == {500_000}
     assert all(len(set(page)) == 1 for page in seen)
     assert len({page[0] for page in seen}) > 1
+
+
+@pytest.fixture
+def flaky(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
+    """What stands between this process and the S3 server, and fails when told to."""
+    with Flaky(s3.endpoint) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.endpoint)
+        yield between
+
+
+@pytest.mark.parametrize("trouble", ["drops", "busy"])
+def test_storage_that_is_busy_for_a_while_is_asked_again_and_the_log_says_so(
+    flaky: Flaky, s3: S3, trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = store(f"s3://{s3.bucket()}/runs/one")
+    flaky.trouble = trouble
+    patient = threading.Thread(target=run.write_bytes, args=("a", b"1"))
+    patient.start()
+    wait_for(lambda: "trying again in" in caplog.text)
+    assert flaky.refused > 0
+    flaky.trouble = None
+    patient.join(60)
+    assert run.read_bytes("a") == b"1"
+    assert re.search(r"storage.uri must be writable, got s3://.*/one: the server ", caplog.text)
+
+
+def test_storage_that_stays_away_is_given_up(
+    flaky: Flaky, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store(f"s3://{s3.bucket()}/runs/one")
+    monkeypatch.setenv("FER_RAY_STORAGE_PATIENCE_S", "1")
+    flaky.trouble = "drops"
+    with pytest.raises(BusyError, match=r"^storage.uri must be readable, got s3://.* be reached$"):
+        run.read_bytes("a")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

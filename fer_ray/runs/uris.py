@@ -1,0 +1,55 @@
+"""URIs of storage: local paths and other schemes, joined, made absolute, kept clean of secrets."""
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from fer_ray.config import local_path
+from fer_ray.runs.faults import StorageError
+
+_OPTIONS = {"endpoint_override", "region", "scheme"}  # of a URI; none of them is a secret
+
+
+def is_local(uri: str) -> bool:
+    """Whether ``uri`` is a path on this machine, which other machines may not share."""
+    return local_path(uri) is not None
+
+
+def is_relative(uri: str) -> bool:
+    """Whether ``uri`` is a path that means something else in another current folder."""
+    path = local_path(uri)
+    return path is not None and not Path(path).expanduser().is_absolute()
+
+
+def absolute(uri: str) -> str:
+    """``uri`` as any process reads it: a path from the root, or another scheme's URI as it is."""
+    path = local_path(uri)
+    return uri if path is None else os.path.abspath(Path(path).expanduser())
+
+
+def join(uri: str, *parts: str) -> str:
+    """``uri`` with ``parts`` added to its path; a query stays at the end."""
+    path, mark, query = (uri, "", "") if is_local(uri) else uri.partition("?")
+    return "/".join([path.rstrip("/"), *parts]) + mark + query
+
+
+def refuse_credentials(uri: str, setting: str) -> None:
+    """Refuse credentials in a URI, which would end up in saved settings, logs and outcomes.
+
+    Raises:
+        StorageError: there are some, or an option that may be one.
+    """
+    parts = urlsplit(uri)
+    endpoint = dict(parse_qsl(parts.query)).get("endpoint_override", "")
+    unknown = set(dict(parse_qsl(parts.query))) - _OPTIONS
+    if unknown:
+        raise StorageError(
+            f"{setting} must have no options but {', '.join(sorted(_OPTIONS))},"
+            f" got {', '.join(sorted(unknown))}"
+        )
+    anonymous = parts.scheme == "gs" and parts.netloc.startswith("anonymous@")
+    if ("@" in parts.netloc and not anonymous) or "@" in endpoint:
+        raise StorageError(
+            f"{setting} must hold no credentials (they belong in the environment),"
+            f" got some for {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        )

@@ -1,0 +1,97 @@
+"""What stands between a process and a server, and fails when told to: a TCP relay with a switch.
+
+Everything that gets through comes from the real server behind it.
+"""
+
+import socket
+import socketserver
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+Trouble = Literal["drops", "busy"]
+
+_BODY = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+_BUSY = (
+    b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+)
+
+
+class Flaky:
+    """A relay to ``endpoint``, for as long as it is entered.
+
+    ``trouble`` may be set at any time: "drops" closes what is connected and every new connection
+    at once, "busy" answers each with status 503. ``refused`` counts the connections that met it.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._behind = urlsplit(endpoint)
+        self._trouble: Trouble | None = None
+        self._open: set[socket.socket] = set()
+        self.refused = 0
+        relay = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                relay._serve(self.request)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the server now, for who comes by this way."""
+        return self._trouble
+
+    @trouble.setter
+    def trouble(self, value: Trouble | None) -> None:
+        self._trouble = value
+        if value:
+            for connection in list(self._open):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, caller: socket.socket) -> None:
+        if self._trouble:
+            self.refused += 1
+            if self._trouble == "busy":
+                caller.recv(65536)
+                caller.sendall(_BUSY)
+            return
+        address = (self._behind.hostname or "", self._behind.port or 80)
+        with socket.create_connection(address) as server:
+            self._open |= {caller, server}
+            back = threading.Thread(target=self._pump, args=(server, caller), daemon=True)
+            back.start()
+            self._pump(caller, server)
+            back.join()
+            self._open -= {caller, server}
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

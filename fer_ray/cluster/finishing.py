@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import ray
+
 from fer_ray.cluster import export, inference, prepared
 from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.work import Work
@@ -35,6 +37,7 @@ def finish(
     best = progress.best
     logger.info("exporting epoch %d and scoring it on the test side", best.epoch)
     model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
+    ray.wait([model], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
     flips = {"flips": True} if work.config.evaluate.flips else {}
     scores: dict[str, Any] = {}
     for side in ("validation", "test"):

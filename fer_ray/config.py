@@ -340,6 +340,11 @@ class StorageConfig(Section):
         validate_default=True,
         description="A folder: a local path, file://, s3:// or gs:// (no credentials in it).",
     )
+    lease_ttl_s: float = Field(
+        30.0,
+        ge=1,
+        description="Seconds of silence after which others may take a run over from its owner.",
+    )
 
 
 class EvaluateConfig(Section):

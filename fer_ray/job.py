@@ -35,6 +35,8 @@ EXIT_CODES: Mapping[Status, int] = {
     "held": 4,
 }
 
+_NO_SETTINGS_FAULT = {"BusyError", "DamagedError"}  # of what our own code raises
+
 C = TypeVar("C", bound=JobConfig)
 
 logger = logging.getLogger("fer_ray")
@@ -119,8 +121,8 @@ def _is_refusal(error: ValueError) -> bool:
     package = Path(__file__).parent  # elsewhere on another node: told by the names within it
     _, found, within = last[0].rpartition(f"/{package.name}/")
     ours = bool(found) and (package / within).is_file()
-    passing = type(error).__name__.removeprefix("RayTaskError(").removesuffix(")") == "BusyError"
-    return ours and last[1].strip().startswith("raise ") and not passing
+    kind = type(error).__name__.removeprefix("RayTaskError(").removesuffix(")")
+    return ours and last[1].strip().startswith("raise ") and kind not in _NO_SETTINGS_FAULT
 
 
 def _sentence(error: BaseException) -> str:

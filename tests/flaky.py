@@ -6,6 +6,7 @@ Everything that gets through comes from the real server behind it.
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
@@ -25,6 +26,7 @@ class Flaky:
 
     ``trouble`` may be set at any time: "drops" closes what is connected and every new connection
     at once, "busy" answers each with status 503. ``refused`` counts the connections that met it.
+    ``on_request`` is called with everything that callers send, before it goes on.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -32,6 +34,7 @@ class Flaky:
         self._trouble: Trouble | None = None
         self._open: set[socket.socket] = set()
         self.refused = 0
+        self.on_request: Callable[[bytes], None] | None = None
         relay = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -83,14 +86,23 @@ class Flaky:
             self._open |= {caller, server}
             back = threading.Thread(target=self._pump, args=(server, caller), daemon=True)
             back.start()
-            self._pump(caller, server)
+            self._pump(caller, server, self._tell)
             back.join()
             self._open -= {caller, server}
 
+    def _tell(self, sent: bytes) -> None:
+        if self.on_request:
+            self.on_request(sent)
+
     @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(
+        source: socket.socket,
+        sink: socket.socket,
+        tell: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                tell(data)
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

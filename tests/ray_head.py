@@ -1,49 +1,114 @@
-"""A Ray cluster of this machine for jobs in processes of their own, as ``ray start`` gives one.
+"""Nodes of a Ray cluster on this machine, each as ``ray start --block`` makes one, to be killed.
 
 Token authentication is on, as it is where people run this: a process without the cluster's
 environment is refused.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 
 
-@contextmanager
-def head(environment: Mapping[str, str], *flags: str) -> Iterator[dict[str, str]]:
-    """The environment of a job that joins a new cluster of two CPUs; it ends with the block.
+class Node:
+    """A running node; ``environment`` is what a process sees that uses its cluster."""
 
-    Args:
-        environment: what the cluster's processes see besides this process's own, AWS's variables
-            apart, which are these alone.
-        flags: of ``ray start --head``.
-    """
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    ours |= environment
-    ours |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}"}
-    ours |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
-    ours |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # nothing runs any more when it ends
-    start = [*RAY, "start", "--head", "--block", "--port=0", "--num-cpus=2", *flags]
-    process = subprocess.Popen(
-        start, env=ours, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        assert process.stdout is not None
+    def __init__(self, environment: Mapping[str, str], *flags: str) -> None:
+        """Start it, and return once it runs.
+
+        Args:
+            environment: of its processes.
+            flags: of ``ray start --block``.
+        """
+        self._process = subprocess.Popen(
+            [*RAY, "start", "--block", *flags],
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
         told: list[str] = []
-        for line in process.stdout:
+        address = environment.get("RAY_ADDRESS", "")
+        for line in self._process.stdout:
             told.append(line)
             if "--address='" in line:
+                address = line.split("'")[1]
+            if "--block" in line:  # the last of what it says: it is up
                 break
         else:
             raise RuntimeError(f"Ray must start, got: {''.join(told)}")
-        yield ours | {"RAY_ADDRESS": told[-1].split("'")[1]}
+        self.environment = {**environment, "RAY_ADDRESS": address}
+
+    def processes(self, named: str = "") -> list[int]:
+        """The processes of this node whose command line has ``named`` in it."""
+        return [pid for pid in _under(self._process.pid) if named in _command(pid)]
+
+    def kill(self) -> None:
+        """End it as a machine ends that loses its power."""
+        doomed = [*self.processes(), self._process.pid]
+        for pid in doomed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.communicate(timeout=60)
+
+    def ask_to_stop(self) -> None:
+        """Send what Kubernetes sends to a pod: SIGTERM; the node drains before it ends."""
+        self._process.terminate()
+
+    def wait(self, timeout_s: float = 60) -> None:
+        """Return once it has ended."""
+        self._process.communicate(timeout=timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What the processes of a new cluster see: this process's own, and of AWS's ``ours`` alone."""
+    seen = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    seen |= ours
+    seen |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{seen['PATH']}"}
+    return seen | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+
+
+@contextmanager
+def head(ours: Mapping[str, str], *flags: str) -> Iterator[dict[str, str]]:
+    """The environment of a job that joins a new cluster of two CPUs; it ends with the block.
+
+    Args:
+        ours: what the cluster's processes see besides this process's own environment.
+        flags: of ``ray start --head``.
+    """
+    quick = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # nothing runs any more when it ends
+    node = Node(environment(ours) | quick, "--head", "--port=0", "--num-cpus=2", *flags)
+    try:
+        yield node.environment
     finally:
-        process.terminate()
-        process.communicate(timeout=60)
+        node.ask_to_stop()
+        node.wait()
+
+
+def _under(pid: int) -> Iterator[int]:
+    """The processes that a process started, and those that they did."""
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield int(child)
+                yield from _under(int(child))
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

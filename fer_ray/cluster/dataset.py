@@ -7,7 +7,7 @@ written before every check has passed, and the manifest last.
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -22,7 +22,7 @@ from fer_ray.cluster.ranges import in_order, rows_of
 from fer_ray.config import PrepareConfig, SplitConfig
 from fer_ray.faces import balance, sides, split
 from fer_ray.faces.sides import Census, Summary
-from fer_ray.runs import layout, storage, uris
+from fer_ray.runs import layout, lease, storage, uris
 
 logger = logging.getLogger(__name__)
 
@@ -86,33 +86,51 @@ def _made(config: PrepareConfig) -> Prepared:
     summary = sum(ray.get([facts for _, facts in resolved]), Summary())
     summary.check()
 
-    logger.info("writing %s", folder)
+    with lease.acquire_patiently(storage.store(folder), config.storage.lease_ttl_s) as held:
+        # Two jobs that start at once read both, and one of them writes.
+        if prepared := finished(config):
+            return prepared
+        logger.info("writing %s", folder)
+        try:
+            files = _written(folder, resolved, [refused for _, refused in told])
+        except BaseException:
+            held.guard.check()  # else they are another's by now
+            for side in layout.SIDES:
+                storage.store(folder).delete_folder(side)
+            storage.store(folder).delete_file(layout.REFUSED)
+            raise
+        manifest = {
+            "schema_version": layout.SCHEMA_VERSION,
+            "source": {"uri": uri, "fingerprint": fingerprint},
+            "settings": _settings(config),
+            "counts": {side: summary.by_emotion(side) for side in layout.SIDES},
+            "leaky": config.split.protocol == "paper",
+            "validation": _validation(config.split, roles),
+            "duplicates": dict.fromkeys(split.DUPLICATES, 0) | summary.duplicates,
+            "dropped": dict.fromkeys(split.DROPS, 0) | summary.dropped,
+            "rows": census.faces + census.refused,
+            "refused_rows": census.refused,
+            "content": _digest([(file["name"], file["sha256"]) for file in files]),
+            "files": files,
+            "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
+        }
+        held.guard.check()
+        storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
+    return Prepared(folder, manifest, "storage.uri", already_done=False)
+
+
+def _written(
+    folder: str, resolved: Sequence[Any], refused: Sequence["ray.ObjectRef[pa.Table]"]
+) -> list[dict[str, Any]]:
+    """Writes all files but the manifest, and returns what it says of them."""
     writes = [_write.remote(folder, number, faces) for number, (faces, _) in enumerate(resolved)]
-    writes.append(_write_refused.remote(folder, *(refused for _, refused in told)))
+    writes.append(_write_refused.remote(folder, *refused))
     try:
         files = [file for written in ray.get(writes) for file in written]
     except BaseException:
         ray.wait(writes, num_returns=len(writes))  # else one of them would write on
-        storage.store(folder).delete_folder("")
         raise
-    files.sort(key=lambda file: str(file["name"]))
-    manifest = {
-        "schema_version": layout.SCHEMA_VERSION,
-        "source": {"uri": uri, "fingerprint": fingerprint},
-        "settings": _settings(config),
-        "counts": {side: summary.by_emotion(side) for side in layout.SIDES},
-        "leaky": config.split.protocol == "paper",
-        "validation": _validation(config.split, roles),
-        "duplicates": dict.fromkeys(split.DUPLICATES, 0) | summary.duplicates,
-        "dropped": dict.fromkeys(split.DROPS, 0) | summary.dropped,
-        "rows": census.faces + census.refused,
-        "refused_rows": census.refused,
-        "content": _digest([(file["name"], file["sha256"]) for file in files]),
-        "files": files,
-        "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
-    }
-    storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
-    return Prepared(folder, manifest, "storage.uri", already_done=False)
+    return sorted(files, key=lambda file: str(file["name"]))
 
 
 @ray.remote(num_returns=2)

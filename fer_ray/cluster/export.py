@@ -43,6 +43,7 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
         "step": step,
         **about,
     }
+    work.guard.check()
     store.write_bytes(f"{layout.MODEL}/{layout.MODEL_FILE}", content)
     record.write_document(store, f"{layout.MODEL}/{layout.MODEL_CARD}", card)
     return content

@@ -55,10 +55,12 @@ def finish(
         **{name: fact for name, fact in data.facts().items() if fact is not None},
         balanced=facts["balanced"],
         epochs=len(epochs),
+        worker_groups=record.read_groups(run),
         best_epoch=best.epoch,
         train={"accuracy": chosen["train"]["accuracy"], "loss": chosen["train"]["loss"]},
         metrics=scores,
     )
     run.delete_folder(layout.RAY)
+    work.guard.check()
     record.write_document(run, layout.OUTCOME, outcome.model_dump(mode="json", exclude_none=True))
     return outcome

@@ -11,21 +11,22 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import ray.train
 import tensorflow as tf
 
 from fer_ray.cluster import steps
+from fer_ray.cluster.batches import Batch, Tally, batches
 from fer_ray.cluster.building import build_state, set_up_tensorflow, strategy_of
+from fer_ray.cluster.preemption import Preemption
 from fer_ray.cluster.progress import Progress, epochs_after
 from fer_ray.cluster.saving import Saver, restore
 from fer_ray.cluster.stream import Faces
-from fer_ray.cluster.work import SHARD, Work
+from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
-from fer_ray.faces import order, rows
+from fer_ray.faces import order
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.network import losses, schedule
-from fer_ray.runs import metrics, storage
+from fer_ray.runs import layout, logs, metrics, storage
 
 SCORED_AT_ONCE = 256  # faces a forward pass of validation
 
@@ -33,34 +34,60 @@ logger = logging.getLogger(__name__)
 
 
 def train(work: Work) -> None:
-    """The loop of one worker of the group, from the step that its stream starts at."""
+    """What one worker of the group does, from the step that its stream starts at."""
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
+    set_up_tensorflow(work.config, use_gpu=work.config.cluster.use_gpu)
+    strategy = strategy_of(work.config)
+    stream = batches(len(order.shard(0, rank, world, work.config.training.batch_size)))
+    first = next(stream, None)
+    if first is None:  # the checkpoint that ends the run is there
+        return
+    logger.setLevel(logging.INFO)
+    key = layout.worker_log(work.guard.attempt, first.group, rank)
+    with logs.kept_log(storage.store(work.run_uri), logging.getLogger(), key):
+        logger.info("worker %d of %d begins at step %d", rank, world, first.step)
+        _train(work, strategy, rank, world, first, stream)
+
+
+def _train(
+    work: Work,
+    strategy: tf.distribute.Strategy,
+    rank: int,
+    world: int,
+    first: Batch,
+    stream: Iterator[Batch],
+) -> None:
+    """The loop, from the ``first`` batch of this worker on."""
     config, training = work.config, work.config.training
-    set_up_tensorflow(config, use_gpu=config.cluster.use_gpu)
-    strategy = strategy_of(config)
-    batches = _batches(len(order.shard(0, rank, world, training.batch_size)))
-    first = next(batches, None)
-    state = build_state(work, strategy, restored=first is None or first[0] > 0)
-    saver = Saver(work, state) if rank == 0 else None
-    progress = _resumed(work, state, work.last_step if first is None else first[0])
-    if first is None or progress.ended:
+    state = build_state(work, strategy, restored=first.step > 0)
+    saver = Saver(work, state, first.group) if rank == 0 else None
+    progress = _resumed(work, state, first.step)
+    if progress.ended:
         return
     step = steps.training_step(
         state, strategy, training, config.optimizer, config.seed, work.class_weights
     )
     score, total = steps.scorer(state), steps.summation(strategy)
+    preemption = Preemption(total, world)
+    tally = Tally(total, progress.batches)
     clock = Clock()
     per_epoch = work.count / training.batch_size
     batch: Batch | None = first
     while batch is not None:
-        number, images, targets = batch
+        number = batch.step
         assert number == progress.step, (number, progress.step)
         rate = schedule.learning_rate(
             number, per_epoch, work.last_step, config.optimizer, progress.plateau.scale
         )
         clock.stepping()
-        step(images, targets, tf.constant(number, tf.int64), tf.constant(rate, tf.float32))
+        step(
+            batch.images,
+            batch.targets,
+            tf.constant(number, tf.int64),
+            tf.constant(rate, tf.float32),
+        )
+        tally.add(batch)
         progress = replace(progress, step=number + 1)
         clock.trained(training.batch_size)
         epoch = min(epochs_after(number + 1, work.count, training.batch_size), training.epochs)
@@ -71,11 +98,13 @@ def train(work: Work) -> None:
                 "step": progress.step,
                 "learning_rate": rate,
                 "train": _epoch_sums(state),
+                "batches": f"{tally.agree():08x}",
                 "validation": _validate(work.validation, score, total, rank, world),
                 "workers": world,
                 "leaky": work.leaky,
             } | clock.epoch()
-            progress = _after(progress, record, config)
+            tally.reset()
+            progress = replace(_after(progress, record, config), batches=0)
             if saver:
                 saver.keep_epoch(record)
                 if progress.ended != "diverged":
@@ -83,38 +112,15 @@ def train(work: Work) -> None:
             ray.train.report({"epoch": epoch, "checkpoint": progress.step})
             if progress.ended:
                 break
-        elif (
-            saver
-            and _due(progress.step, training.checkpoint_every_steps)
-            and np.isfinite(
-                state.sums.numpy()
-            ).all()  # else older checkpoints would make room for it
+        elif preemption.threatens(progress.step) or _due(
+            progress.step, training.checkpoint_every_steps
         ):
-            saver.save(progress)
-        batch = next(batches, None)
+            progress = replace(progress, batches=tally.agree())
+            _save_if_finite(saver, state, progress)
+        batch = next(stream, None)
     if saver:
         saver.close()
-
-
-Batch = tuple[int, tf.Tensor, tf.Tensor]
-
-
-def _batches(size: int) -> Iterator[Batch]:
-    """``(step, images, targets)`` of this worker's shards, in order."""
-    shard = ray.train.get_dataset_shard(SHARD)
-    for table in shard.iter_batches(batch_size=size, batch_format="pyarrow", prefetch_batches=4):
-        numbers = np.unique(table["step"].to_numpy())
-        assert (len(numbers), len(table)) == (1, size), (numbers, len(table))
-        yield int(numbers[0]), *_tensors(table)
-
-
-def _tensors(table: pa.Table) -> tuple[tf.Tensor, tf.Tensor]:
-    """The faces and targets of a batch."""
-    targets = table["target"].combine_chunks().flatten().to_numpy()
-    return (
-        tf.constant(rows.images_of(table["image"])),
-        tf.constant(targets.reshape(-1, len(EMOTIONS))),
-    )
+    logger.info("all steps are done")
 
 
 def _resumed(work: Work, state: steps.State, start: int) -> Progress:
@@ -131,6 +137,12 @@ def _after(progress: Progress, record: dict[str, Any], config: TrainConfig) -> P
     return progress.after_epoch(
         record["epoch"], record["validation"], config.training, config.optimizer
     )
+
+
+def _save_if_finite(saver: Saver | None, state: steps.State, progress: Progress) -> None:
+    """Save, unless the state has diverged: older checkpoints would make room for it."""
+    if saver and np.isfinite(state.sums.numpy()).all():
+        saver.save(progress)
 
 
 def _due(step: int, every: int | None) -> bool:

@@ -26,6 +26,7 @@ class Progress:
     stopping: EarlyStopping = field(default_factory=EarlyStopping)
     best: Best | None = None
     ended: Literal["early", "diverged"] | None = None
+    batches: int = 0  # the tally of the epoch so far
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Progress":
@@ -37,6 +38,7 @@ class Progress:
             stopping=EarlyStopping(**fields["stopping"]),
             best=None if best is None else Best(**best),
             ended=fields["ended"],
+            batches=fields["batches"],
         )
 
     def asdict(self) -> dict[str, Any]:
@@ -61,6 +63,15 @@ class Progress:
             best=Best(epoch, self.step, value) if improved else self.best,
             ended="early" if stopping.stop else None,
         )
+
+
+def best_of(about: Mapping[str, Any]) -> tuple[int, ...]:
+    """The steps of the checkpoints that one needs beside itself, by its own ``asdict``: its best.
+
+    The weights that a run ends with are in that one.
+    """
+    best = Progress.of(about).best
+    return () if best is None else (best.step,)
 
 
 def epochs_after(step: int, count: int, batch_size: int) -> int:

@@ -1,33 +1,40 @@
 """Rank 0's writing, beside training: epochs' metrics and checkpoints; and reading one back."""
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fer_ray.cluster.progress import Progress
+from fer_ray.cluster.progress import Progress, best_of
 from fer_ray.cluster.steps import State
 from fer_ray.cluster.work import Work
-from fer_ray.runs import checkpoint, metrics, storage
+from fer_ray.runs import arrays, checkpoint, metrics, retention, storage
 
 _ENDING = ".npz"
+
+logger = logging.getLogger(__name__)
 
 
 def restore(run: storage.Store, step: int, state: State) -> Mapping[str, Any]:
     """Sets ``state`` to the checkpoint of ``step``, every hash verified; what it says of itself."""
     files, about = checkpoint.read(run, step)
-    state.restore(
-        {name.removesuffix(_ENDING): checkpoint.unpack(data) for name, data in files.items()}
-    )
+    state.restore({name.removesuffix(_ENDING): arrays.unpack(data) for name, data in files.items()})
     return about
 
 
 class Saver:
-    """Copies states at once and uploads them beside training, in order; reads change nothing."""
+    """Copies states at once and uploads them beside training, in order; reads change nothing.
 
-    def __init__(self, work: Work, state: State) -> None:
+    Before anything that others will believe it asks whether the run is still its ``group``'s, and
+    fails with ``LostError`` where it is not.
+    """
+
+    def __init__(self, work: Work, state: State, group: int) -> None:
         self._state = state
+        self._guard = replace(work.guard, group=group)
         self._store = storage.store(work.run_uri)
         self._keep = work.config.training.keep_checkpoints
         self._uploads = ThreadPoolExecutor(1)
@@ -35,7 +42,7 @@ class Saver:
 
     def keep_epoch(self, record: dict[str, Any]) -> None:
         """Write one epoch's metrics."""
-        self._submit(metrics.append, self._store, record["epoch"], record)
+        self._submit(self._write_epoch, record)
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint of the state as it is now; waits for the one before."""
@@ -47,11 +54,18 @@ class Saver:
         self._wait()
         self._uploads.shutdown()
 
+    def _write_epoch(self, record: dict[str, Any]) -> None:
+        self._guard.check()
+        metrics.append(self._store, record["epoch"], record)
+
     def _write(self, captured: dict[str, dict[str, np.ndarray]], progress: Progress) -> None:
-        files = {f"{part}{_ENDING}": checkpoint.pack(arrays) for part, arrays in captured.items()}
-        checkpoint.write(self._store, progress.step, files, progress.asdict())
-        best = () if progress.best is None else (progress.best.step,)
-        checkpoint.keep(self._store, self._keep, also=(progress.step, *best))
+        files = {f"{part}{_ENDING}": arrays.pack(content) for part, content in captured.items()}
+        checkpoint.write(
+            self._store, progress.step, files, progress.asdict(), may=self._guard.check
+        )
+        logger.info("the checkpoint of step %d is complete", progress.step)
+        self._guard.check()
+        retention.keep(self._store, self._keep, progress.step, best_of)
 
     def _submit(self, call: Callable[..., None], *args: Any) -> None:
         self._pending.append(self._uploads.submit(call, *args))

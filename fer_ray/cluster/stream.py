@@ -1,14 +1,15 @@
 """The training stream: every rank its shard of the same global batches, augmented, step by step.
 
-Rows of the stream carry their ``step``. A step's faces, and every draw for them, follow from
-``(seed, position)`` alone (``faces.order``, ``faces.augment``): worker counts, blocks, restarts
-and the order in which tasks run change nothing.
+Rows of the stream carry their ``step``, and the ``group`` of workers that they are for. A step's
+faces, and every draw for them, follow from ``(seed, position)`` alone (``faces.order``,
+``faces.augment``): worker counts, blocks, restarts and the order in which tasks run change nothing.
 """
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -95,21 +96,43 @@ def _augmented(
     return images, np.eye(len(EMOTIONS), dtype=np.float32)[labels]
 
 
+class Start(NamedTuple):
+    """Where a worker group begins, and which group of its attempt at the run it is."""
+
+    step: int
+    group: int
+
+
 def expand(
-    steps: pa.Table, start: int, faces: Faces, plan: Plan, rank: int, world: int
+    steps: pa.Table, start: Start, faces: Faces, plan: Plan, rank: int, world: int
 ) -> pa.Table:
-    """The rows of a rank in the steps ``start + steps["id"]``: ``step``, ``image``, ``target``."""
-    numbers = start + steps["id"].to_numpy()
+    """A rank's rows of steps ``start.step + steps["id"]``: ``step group check image target``.
+
+    A row's ``check`` is the CRC-32 of its position, face and target: the same for any workers.
+    """
+    numbers = start.step + steps["id"].to_numpy()
     shards = [order.shard(int(step), rank, world, plan.batch_size) for step in numbers]
     positions = np.concatenate(shards)
     images, targets = faces_at(faces, plan, positions)
     return pa.table(
         {
             "step": positions // plan.batch_size,
+            "group": np.full(len(positions), start.group),
+            "check": checks(positions, images, targets),
             "image": rows.image_column(images),
             "target": pa.FixedSizeListArray.from_arrays(targets.reshape(-1), len(EMOTIONS)),
         }
     )
+
+
+def checks(positions: np.ndarray, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``(n,)`` int64: the CRC-32 of each row's position, face and target."""
+    keys = positions.astype("<i8")
+    crc = [
+        zlib.crc32(target.tobytes(), zlib.crc32(image.tobytes(), zlib.crc32(key.tobytes())))
+        for key, image, target in zip(keys, images, targets, strict=True)
+    ]
+    return np.array(crc, np.int64)
 
 
 class Unhurried(ExecutionCallback):
@@ -127,13 +150,13 @@ class Unhurried(ExecutionCallback):
 class ByRank(ray.train.DataConfig):
     """Gives each rank a stream of its own, in order, from the step at which its group starts.
 
-    ``configure`` runs once for each worker group: there, and only there, ``start`` looks for the
-    newest checkpoint. Rows tell the workers what it found.
+    ``configure`` runs once for each worker group: there, and only there, ``begin`` is called with
+    its number of workers and looks for the newest checkpoint. Rows tell the workers what it found.
     """
 
-    def __init__(self, faces: Faces, plan: Plan, stop: int, start: Callable[[], int]) -> None:
+    def __init__(self, faces: Faces, plan: Plan, stop: int, begin: Callable[[int], Start]) -> None:
         super().__init__()
-        self.faces, self.plan, self.stop, self.start = faces, plan, stop, start
+        self.faces, self.plan, self.stop, self.begin = faces, plan, stop, begin
 
     def configure(
         self,
@@ -144,12 +167,12 @@ class ByRank(ray.train.DataConfig):
     ) -> list[dict[str, ray.data.DataIterator]]:
         """One iterator a rank, under the one name in ``datasets``."""
         (name,) = datasets
-        start = self.start()
+        start = self.begin(world_size)
         return [{name: self._stream(start, rank, world_size)} for rank in range(world_size)]
 
-    def _stream(self, start: int, rank: int, world: int) -> ray.data.DataIterator:
-        """The rows of one rank from step ``start`` to the last."""
-        count = self.stop - start
+    def _stream(self, start: Start, rank: int, world: int) -> ray.data.DataIterator:
+        """The rows of one rank from ``start`` to the last step."""
+        count = self.stop - start.step
         shard = max(1, self.plan.batch_size // world)
         blocks = max(1, -(-count * shard // FACES_PER_BLOCK))
         stream = ray.data.range(count, override_num_blocks=min(blocks, max(1, count))).map_batches(

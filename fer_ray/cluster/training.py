@@ -5,14 +5,10 @@ what they found is read from the run's folder, never from Ray's own result.
 """
 
 import logging
-import uuid
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import ray
-import ray.data
-import ray.train
 
 from fer_ray.cluster import (
     balancing,
@@ -21,15 +17,18 @@ from fer_ray.cluster import (
     session,
     tensorboard,
     watching,
+    workers,
 )
 from fer_ray.cluster.finishing import finish
 from fer_ray.cluster.progress import Progress, epochs_after
-from fer_ray.cluster.stream import ByRank, Plan
-from fer_ray.cluster.work import SHARD, Work
+from fer_ray.cluster.stream import Plan
+from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
 from fer_ray.job import Outcome, outcome_of_error
-from fer_ray.runs import checkpoint, layout, logs, metrics, record, storage, uris
+from fer_ray.runs import layout, lease, logs, metrics, record, storage, uris
+from fer_ray.runs.faults import StorageError
+from fer_ray.runs.lease import HeldError, Lease, LostError
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +42,8 @@ def train(config: TrainConfig) -> Outcome:
     except KeyboardInterrupt:
         again = f"interrupted; the same command with --run {name} resumes it"
         return Outcome(status="interrupted", run=name, uri=uri, error=again)
+    except (HeldError, LostError) as error:
+        return Outcome(status="held", run=name, uri=uri, error=str(error))
     except Exception as error:  # noqa: BLE001 whatever it is, the caller must know which run it was
         return outcome_of_error(error, run=name, uri=uri)
 
@@ -53,6 +54,8 @@ def fit(config: TrainConfig) -> Outcome:
     Raises:
         ValueError: an earlier run of the name had other settings or data, the data is unusable,
             or the cluster cannot place the workers.
+        HeldError: another process is at work on the run.
+        LostError: another has taken the run over, since this process did not renew its lease.
     """
     places = {
         "data.uri": config.data.uri,
@@ -64,12 +67,23 @@ def fit(config: TrainConfig) -> Outcome:
     if done := _earlier(run, config):
         return done
     logger.info("run %s in %s", config.run, run.uri)
-    with logs.kept_log(run, logging.getLogger("fer_ray")), session.session(config.verbose):
+    with session.session(config.verbose):
         session.check_shared(places)
-        session.check_resources(config.cluster)
-        session.check_shared(places)  # once more: the cluster may have grown
-        storage.check_writable(config.storage.uri)
-        return _fit(config, run)
+        with (
+            lease.acquire(run, config.storage.lease_ttl_s) as held,
+            logs.kept_log(run, logging.getLogger("fer_ray"), layout.driver_log(held.guard.attempt)),
+        ):
+            if done := _earlier(run, config):  # by who held it until now
+                return done
+            session.check_resources(config.cluster)
+            session.check_shared(places)  # once more: the cluster may have grown
+            try:
+                return _fit(config, run, held)
+            except StorageError:
+                raise
+            except Exception:
+                held.guard.check()  # a run that was lost explains whatever went wrong
+                raise
 
 
 def _earlier(run: storage.Store, config: TrainConfig) -> Outcome | None:
@@ -86,13 +100,13 @@ def _earlier(run: storage.Store, config: TrainConfig) -> Outcome | None:
     return None if outcome is None else Outcome(**outcome | {"status": "already_done"})
 
 
-def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
+def _fit(config: TrainConfig, run: storage.Store, held: Lease) -> Outcome:
     """The run's work, on a cluster that has room for it."""
     data = dataset.prepare(config)
     training = balancing.training_blocks(data, config.balance, config.augment, config.seed)
     work = Work(
         config=config,
-        run_uri=run.uri,
+        guard=held.guard,
         count=training.faces.count,
         validation=prepared.side_blocks(data, "validation"),
         # The paper rescales by 1/255 (Table 2), and nothing more.
@@ -118,18 +132,17 @@ def _fit(config: TrainConfig, run: storage.Store) -> Outcome:
         seed=config.seed,
         augment=config.augment,
     )
-    progress = _progress(run.uri)
+    progress = workers.progress_of(run.uri)
     if progress.step < work.last_step and not progress.ended:
         if progress.step:
             logger.info("going on from step %d of %d", progress.step, work.last_step)
         metrics.forget(run, progress.step)
         seen = epochs_after(progress.step, work.count, config.training.batch_size)
         with watching.watching(run, config.training, seen):
-            stream = ByRank(training.faces, plan, work.last_step, partial(_start, run.uri))
-            where = session.where_work_is_done()
-            ray.get(_train.options(scheduling_strategy=where).remote(work, stream))
-        progress = _progress(run.uri)
+            workers.run_to_end(work, training.faces, plan, held)
+        progress = workers.progress_of(run.uri)
         _check_ended(run, progress, work.last_step)
+    held.guard.check()
     epochs = metrics.compose(run, progress.step)
     if config.training.tensorboard:
         where = session.where_work_is_done()
@@ -162,63 +175,6 @@ def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) ->
     record.write_config(run, config)
 
 
-def _progress(run_uri: str) -> Progress:
-    """How far the run has come, by its newest checkpoint that verifies."""
-    where = session.where_work_is_done()
-    about, passed_over = ray.get(_newest.options(scheduling_strategy=where).remote(run_uri))
-    for fault in passed_over:
-        logger.warning("passed over a checkpoint: %s", fault)
-    return Progress.of(about) if about else Progress()
-
-
-def _start(run_uri: str) -> int:
-    """The step that a worker group starts at."""
-    return _progress(run_uri).step
-
-
-@ray.remote(num_cpus=0)
-def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
-    """What the newest whole checkpoint says of itself, and why newer ones do not count.
-
-    In a task: verifying reads every byte, which the driver's node may not have the memory for.
-    """
-    found = checkpoint.newest(storage.store(run_uri))
-    return found.about, found.passed_over
-
-
-@ray.remote(num_cpus=0)
-def _train(work: Work, data_config: ByRank) -> None:
-    """Run the worker group until the last step, through its failures.
-
-    In a task: Ray's trainer imports TensorFlow, which the driver's node may not have the memory
-    for, and takes Ctrl-C for itself where it runs on a driver's main thread.
-    """
-    from ray.train.tensorflow import TensorflowTrainer
-
-    config = work.config.cluster
-    ray_files = storage.store(work.run_uri).folder(layout.RAY)
-    TensorflowTrainer(
-        _train_loop,
-        train_loop_config={"work": work},
-        datasets={SHARD: ray.data.range(1)},  # ByRank puts a stream for each rank in its place
-        dataset_config=data_config,
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=cast(
-                Any, session.workers_wanted(config)
-            ),  # a pair too: Ray's annotation lags
-            use_gpu=config.use_gpu,
-            resources_per_worker=session.worker_resources(config),
-        ),
-        run_config=ray.train.RunConfig(
-            name=f"{work.config.run}-{uuid.uuid4().hex[:8]}",  # a name seen before would resume
-            storage_path=ray_files.root,
-            storage_filesystem=ray_files.filesystem,
-            **_worker_environment(session.threads_a_worker(config)),
-            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
-        ),
-    ).fit()
-
-
 @ray.remote(num_cpus=1)
 def _check_pretrained(work: Work) -> None:
     """Raise what laying ``model.pretrained`` into the network raises, before workers start."""
@@ -228,15 +184,3 @@ def _check_pretrained(work: Work) -> None:
 
     set_up_tensorflow(work.config, use_gpu=False)
     build_state(work, tf.distribute.get_strategy())
-
-
-def _worker_environment(threads: int) -> dict[str, Any]:
-    """The argument that gives workers their threads, which must be set before they import NumPy."""
-    return {"worker_runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(threads)}}}
-
-
-def _train_loop(config: dict[str, Work]) -> None:
-    """What Ray Train calls in each worker; TensorFlow loads there, not in the driver."""
-    from fer_ray.cluster import loop
-
-    loop.train(config["work"])

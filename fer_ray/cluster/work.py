@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fer_ray.cluster.stream import Faces
 from fer_ray.config import TrainConfig
 from fer_ray.faces import order
+from fer_ray.runs.lease import Guard
 
 SHARD = "train"  # the stream's name among the trainer's datasets
 
@@ -15,12 +16,17 @@ class Work:
     """A run as its workers know it."""
 
     config: TrainConfig
-    run_uri: str
+    guard: Guard  # of the attempt at the run that this is
     count: int  # faces an epoch
     validation: Faces
     pixels: tuple[float, float]  # mean, standard deviation: what the network normalises by
     class_weights: Sequence[float] | None  # of the loss, by label
     leaky: bool = False  # whether siblings of validation's and test's faces are trained on
+
+    @property
+    def run_uri(self) -> str:
+        """The run's folder."""
+        return self.guard.run_uri
 
     @property
     def last_step(self) -> int:

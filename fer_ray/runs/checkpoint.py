@@ -5,15 +5,12 @@ deleted before any of them. Nothing is ever pickled: a checkpoint from elsewhere
 """
 
 import hashlib
-import io
 import json
 import re
-import zipfile
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from fer_ray.runs.faults import MissingError
@@ -83,7 +80,21 @@ class Loaded:
     passed_over: tuple[str, ...]
 
 
-def write(run: Store, step: int, files: Mapping[str, bytes], about: Mapping[str, JsonValue]) -> str:
+Needs = Callable[[Mapping[str, JsonValue]], Iterable[int]]
+
+
+def nothing(_about: Mapping[str, JsonValue]) -> Iterable[int]:
+    """The ``Needs`` of checkpoints that stand alone."""
+    return ()
+
+
+def write(
+    run: Store,
+    step: int,
+    files: Mapping[str, bytes],
+    about: Mapping[str, JsonValue],
+    may: Callable[[], None] = lambda: None,
+) -> str:
     """Writes a checkpoint of ``files`` and, last, its manifest; returns the key of its folder.
 
     What an earlier attempt left in that folder is deleted first.
@@ -93,6 +104,8 @@ def write(run: Store, step: int, files: Mapping[str, bytes], about: Mapping[str,
         step: steps taken when it was made.
         files: content by name; letters, digits, dots, dashes and underscores, no folders.
         about: JSON that ``complete`` shows without reading any file; finite numbers only.
+        may: raises if the writer may not write (any more); asked before the folder is touched, and
+            before the manifest makes it a checkpoint.
 
     Raises:
         ValueError: a name or a number that cannot be kept; nothing was written.
@@ -108,9 +121,11 @@ def write(run: Store, step: int, files: Mapping[str, bytes], about: Mapping[str,
     manifest = Manifest(step=step, files=promises, about=dict(about))
     text = json.dumps(manifest.model_dump(), indent=1, allow_nan=False)
     folder = checkpoint_folder(step)
-    _delete(run, step)
+    may()
+    delete(run, step)
     for name, data in files.items():
         run.write_bytes(f"{folder}/{name}", data)
+    may()
     run.write_bytes(f"{folder}/{MANIFEST}", text.encode())
     return folder
 
@@ -149,9 +164,25 @@ def read(run: Store, step: int) -> tuple[dict[str, bytes], Mapping[str, JsonValu
     return files, manifest.about
 
 
-def newest(run: Store) -> Loaded:
-    """The newest checkpoint that verifies, read, and why newer ones were passed over."""
+def newest(run: Store, needs: Needs = nothing) -> Loaded:
+    """The newest checkpoint that verifies with all it needs, and why newer ones were passed over.
+
+    Args:
+        run: the run's folder.
+        needs: the steps of the checkpoints without which one is worth nothing, by its ``about``.
+    """
     passed: list[str] = []
+    faults: dict[int, str] = {}  # of checkpoints that others need; "" where there is none
+
+    def fault(step: int) -> str:
+        if step not in faults:
+            try:
+                read(run, step)
+                faults[step] = ""
+            except DamagedError as error:
+                faults[step] = str(error)
+        return faults[step]
+
     for seen in survey(run):
         if seen.state != "complete":
             passed.append(seen.fault)
@@ -161,48 +192,15 @@ def newest(run: Store) -> Loaded:
         except DamagedError as error:
             passed.append(str(error))
             continue
+        missed = [fault(step) for step in needs(about) if step != seen.step and fault(step)]
+        if missed:
+            passed.append(f"{checkpoint_folder(seen.step)} needs another: {missed[0]}")
+            continue
         return Loaded(seen.step, files, about, tuple(passed))
     return Loaded(None, {}, {}, tuple(passed))
 
 
-def keep(run: Store, newest: int, also: Container[int] = ()) -> list[int]:
-    """Deletes what is older than the ``newest`` complete checkpoints and not in ``also``.
-
-    Uploads that broke off go too, once a newer checkpoint is complete; before that they may be
-    somebody's, under way. Damaged checkpoints stay, to be looked at. Returns the deleted steps.
-    """
-    seen = survey(run)
-    whole = [one.step for one in seen if one.state == "complete"]
-    broken_off = [
-        one.step for one in seen if one.state == "incomplete" and one.step < max(whole, default=0)
-    ]
-    doomed = [step for step in whole[newest:] + broken_off if step not in also]
-    for step in doomed:
-        _delete(run, step)
-    return doomed
-
-
-def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays of numbers or booleans as an ``.npz``; equal arrays by equal names, equal bytes."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for name in sorted(arrays):
-            array = np.asarray(arrays[name], order="C")
-            if array.dtype.kind not in "biufc":
-                raise ValueError(f"array {name} must hold numbers or booleans, got {array.dtype}")
-            member = zipfile.ZipInfo(f"{name}.npy")  # its date is 1980: bytes know no clock
-            with archive.open(member, "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
-    return sink.getvalue()
-
-
-def unpack(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of ``pack``, by name."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def _delete(run: Store, step: int) -> None:
+def delete(run: Store, step: int) -> None:
     """Deletes a checkpoint, its manifest first: what a kill leaves of it is none."""
     folder = checkpoint_folder(step)
     run.delete_file(f"{folder}/{MANIFEST}")

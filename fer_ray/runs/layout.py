@@ -21,6 +21,7 @@ MODEL_FILE = "model.keras"
 MODEL_CARD = "model.json"
 RAY = "ray"  # what Ray Train itself keeps while it runs
 LEASE = "lease.json"
+GROUPS = "groups"  # a document for each worker group that was started
 OUTCOME = "run.json"
 
 # In a prepared dataset's folder; MANIFEST also ends a checkpoint.
@@ -45,6 +46,21 @@ def checkpoint_step(folder: str) -> int | None:
 def epoch_metrics(epoch: int) -> str:
     """The key of one epoch's metrics."""
     return f"{EPOCHS}/epoch-{epoch:05d}.json"
+
+
+def worker_group(attempt: int, group: int) -> str:
+    """The key of what is told of a worker group of an attempt at the run; keys sort by time."""
+    return f"{GROUPS}/attempt-{attempt:04d}-group-{group:04d}.json"
+
+
+def driver_log(attempt: int) -> str:
+    """The key of what the driver of an attempt at the run said."""
+    return f"{LOGS}/attempt-{attempt:04d}-driver.log"
+
+
+def worker_log(attempt: int, group: int, rank: int) -> str:
+    """The key of what one worker of a group said."""
+    return f"{LOGS}/attempt-{attempt:04d}-group-{group:04d}-rank-{rank:04d}.log"
 
 
 def dataset_folder(key: str) -> str:

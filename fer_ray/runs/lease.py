@@ -173,6 +173,15 @@ def acquire(run: Store, ttl_s: float) -> Lease:
     return Lease(Guard(run.uri, mine.owner, mine.attempt, rule), ttl_s)
 
 
+def acquire_patiently(run: Store, ttl_s: float) -> Lease:
+    """As ``acquire``, but waits for a holder at work until it has released the lease."""
+    while True:
+        try:
+            return acquire(run, ttl_s)
+        except HeldError as error:
+            logger.info("%s; waiting for it to end", error)
+
+
 def read(run: Store) -> Terms | None:
     """The terms of the run's lease; ``None`` if nobody ever held it.
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from fer_ray.runs.layout import CONFIG, SCHEMA_VERSION
+from fer_ray.runs.layout import CONFIG, GROUPS, SCHEMA_VERSION
 from fer_ray.runs.storage import Store
 
 # These may change when a run goes on: where and how it computes, not what.
@@ -77,6 +77,12 @@ def read_document(run: Store, key: str) -> dict[str, Any] | None:
     if version != SCHEMA_VERSION:
         raise ValueError(f"{key} must be of schema_version {SCHEMA_VERSION}, got {version}")
     return dict(document)
+
+
+def read_groups(run: Store) -> list[dict[str, Any]]:
+    """Every worker group that the run had, first to last: attempt, group, first step, workers."""
+    documents = (read_document(run, entry.key) for entry in run.listing(GROUPS))
+    return [document for document in documents if document is not None]
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -57,6 +57,7 @@ class Store:
     root: str
     uri: str
     setting: str = "storage.uri"
+    patient: bool = True
 
     @property
     def local(self) -> bool:
@@ -66,6 +67,10 @@ class Store:
     def folder(self, *parts: str) -> Self:
         """The store of a folder within this one."""
         return replace(self, root="/".join([self.root, *parts]), uri=join(self.uri, *parts))
+
+    def hasty(self) -> Self:
+        """The same folder, for who would rather be refused than wait for storage that is busy."""
+        return replace(self, patient=False)
 
     def path(self, key: str) -> str:
         """Where ``key`` is on ``filesystem``, for readers that take a path."""
@@ -87,9 +92,10 @@ class Store:
         """What ``call`` gives; while the storage is busy it is called again, with growing pauses.
 
         What goes wrong is ``told``; what still does after ``FER_RAY_STORAGE_PATIENCE_S`` seconds
-        (120 where it is not set) is raised.
+        (120 where it is not set, 0 in a ``hasty`` store) is raised.
         """
-        until = time.monotonic() + float(os.environ.get(PATIENCE, PATIENCE_S))
+        patience = float(os.environ.get(PATIENCE, PATIENCE_S)) if self.patient else 0.0
+        until = time.monotonic() + patience
         pause = _FIRST_PAUSE_S
         while True:
             try:

@@ -161,7 +161,8 @@ class _Conditional:
                 )
             except botocore.exceptions.ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] in _CHANGED:
-                    return None
+                    now = self.read()  # ours, if the answer to a first try was lost on its way
+                    return now if now is not None and now.content == content else None
                 raise
             return Version(content, written["ETag"])
 

@@ -8,7 +8,7 @@ import pytest
 import ray
 import ray.data
 
-from fer_ray.cluster.stream import ByRank, Faces, Plan, faces_at
+from fer_ray.cluster.stream import ByRank, Faces, Plan, Start, checks, faces_at
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, order, rows
 
@@ -45,7 +45,7 @@ def global_batches(
     faces: Faces, settings: Plan, world: int, start: int = 0
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Step, faces and targets of each global batch, as the workers' iterators give them."""
-    shards = ByRank(faces, settings, STEPS, lambda: start).configure(
+    shards = ByRank(faces, settings, STEPS, lambda _: Start(start, 3)).configure(
         {"train": ray.data.range(1)}, world
     )
     parts = []
@@ -102,6 +102,23 @@ def test_an_epoch_shows_every_face_once_with_its_own_label(faces: Faces, window:
 def _ids_and_labels(faces: Faces) -> tuple[list[str], list[int]]:
     images, labels = faces.take(np.arange(faces.count))
     return rows.face_ids(images), labels.tolist()
+
+
+def test_a_check_is_of_a_rows_position_face_and_target() -> None:
+    positions = np.array([3, 4])
+    images, _ = demo.draw(0, 2, 0)
+    targets = np.eye(7, dtype=np.float32)[[0, 1]]
+    given = checks(positions, images, targets)
+    assert given[:1] == checks(positions[:1], images[:1], targets[:1])
+    brighter, softer = images.copy(), targets.copy()
+    brighter[1, 47, 47] ^= 1
+    softer[1, 6] = 1e-6
+    for other in (
+        checks(np.array([3, 5]), images, targets),
+        checks(positions, brighter, targets),
+        checks(positions, images, softer),
+    ):
+        assert (other == given).tolist() == [True, False]
 
 
 def test_a_face_is_augmented_afresh_in_each_epoch(faces: Faces) -> None:

@@ -121,9 +121,15 @@ def test_a_run_leaves_its_folder_whole(one: Outcome, storage: Path) -> None:
     wanted = {"learning_rate", "train", "validation", "images_per_s", "seconds", "workers"}
     assert all(wanted <= set(epoch) for epoch in epochs(one))
     assert not any(epoch["leaky"] for epoch in epochs(one))
-    (log,) = (run / "logs").iterdir()
-    assert "exporting epoch" in log.read_text()
-    assert "leaky" not in log.read_text()
+    log = (run / layout.driver_log(1)).read_text()
+    assert "exporting epoch" in log
+    assert "leaky" not in log
+    log = (run / layout.worker_log(1, 1, 0)).read_text()
+    assert "worker 0 of 1 begins at step 0" in log
+    assert "is complete" in log
+    assert "all steps are done" in log
+    groups = one.model_dump()["worker_groups"]
+    assert groups == [{"attempt": 1, "group": 1, "step": 0, "workers": 1}]
     card = json.loads((run / "model" / layout.MODEL_CARD).read_text())
     assert card["labels"] == list(EMOTIONS)
 
@@ -159,10 +165,11 @@ def test_two_workers_resumed_after_an_epoch_end_with_the_same_bits(
     lost.write_text(lost.read_text().replace('"loss":', '"loss": 99.5, "was":'))
     elastic = {"num_workers": [2, 2]}  # a range goes another way through Ray Train
     again = training.fit(settings(storage, "two-resumed", cluster=elastic))
-    log = "".join(path.read_text() for path in (resumed / layout.LOGS).iterdir())
+    log = (resumed / layout.driver_log(2)).read_text()
     assert f"going on from step {layout.checkpoint_step(first.name)} of" in log
     assert log.count("epoch 2/2") == 1
     assert "99.5" not in log  # the epoch that went lost with its checkpoint is no news
+    assert [group["step"] > 0 for group in again.model_dump()["worker_groups"]] == [False, True]
     assert digests(again) == digests(two)
     assert again.model_dump()["metrics"] == two.model_dump()["metrics"]
 
@@ -202,10 +209,11 @@ def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(
     (a,), (b,) = epochs(alone), epochs(both)
     assert b["train"]["loss"] == pytest.approx(a["train"]["loss"], abs=1e-5)
     assert b["validation"]["loss"] == pytest.approx(a["validation"]["loss"], abs=1e-5)
-    (log,) = (storage / "plain-1" / layout.LOGS).iterdir()
-    assert "epoch 1/1" in log.read_text()
+    assert a["batches"] == b["batches"]
+    log = (storage / "plain-1" / layout.driver_log(1)).read_text()
+    assert "epoch 1/1" in log
     assert a["leaky"]
-    assert "(leaky)" in log.read_text()
+    assert "(leaky)" in log
 
 
 def test_a_run_whose_data_changed_is_refused(storage: Path) -> None:

@@ -1,6 +1,7 @@
 """fer_ray.runs.logs: what a job said is in its run's folder, however it ended."""
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_the_log_of_a_failed_job_is_kept(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
 
     def job() -> None:
-        with logs.kept_log(storage.store(str(tmp_path)), logger):
+        with logs.kept_log(storage.store(str(tmp_path)), logger, "logs/a.log"):
             logger.warning("half way")
             raise OSError("gone")
 
@@ -36,7 +37,7 @@ def test_a_log_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
     logger = logging.getLogger("ours")
     logger.setLevel(logging.INFO)
     (tmp_path / "config.yaml").touch()
-    with logs.kept_log(storage.store(str(tmp_path)), logger):
+    with logs.kept_log(storage.store(str(tmp_path)), logger, "logs/a.log"):
         for number in range(100):
             logger.info("line %d", number)
     text = text_of(tmp_path)
@@ -45,6 +46,23 @@ def test_a_log_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_run_that_never_began_leaves_no_log(tmp_path: Path) -> None:
-    with logs.kept_log(storage.store(str(tmp_path)), logging.getLogger("ours")):
+    with logs.kept_log(storage.store(str(tmp_path)), logging.getLogger("ours"), "logs/a.log"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_is_written_while_the_job_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "WRITE_EVERY_S", 0.05)
+    logger = logging.getLogger("ours")
+    (tmp_path / "config.yaml").touch()
+    with logs.kept_log(storage.store(str(tmp_path)), logger, "logs/a.log"):
+        for said in ("first", "second"):
+            logger.warning(said)
+            deadline = time.monotonic() + 30
+            while (
+                not (tmp_path / "logs/a.log").exists()
+                or said not in (tmp_path / "logs/a.log").read_text()
+            ):
+                assert time.monotonic() < deadline

@@ -1,0 +1,126 @@
+"""The worker group: Ray's trainer, from the newest checkpoint that verifies to the last step.
+
+Where a group starts is looked up once, where its stream is made, and by then no earlier group may
+write any more.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import ray
+import ray.data
+import ray.exceptions
+import ray.train
+
+from fer_ray.cluster import session
+from fer_ray.cluster.progress import Progress, best_of
+from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
+from fer_ray.cluster.work import SHARD, Work
+from fer_ray.runs import checkpoint, layout, record, storage
+from fer_ray.runs.lease import Guard, Lease
+
+LOOK_EVERY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+def run_to_end(work: Work, faces: Faces, plan: Plan, lease: Lease) -> None:
+    """Train from the run's newest checkpoint to its last step, through failures of workers.
+
+    Raises:
+        LostError: the run was lost to another while workers were at it; they are stopped.
+    """
+    stream = ByRank(faces, plan, work.last_step, Beginning(work.guard))
+    where = session.where_work_is_done()
+    training = _train.options(scheduling_strategy=where).remote(work, stream)
+    while not ray.wait([training], timeout=LOOK_EVERY_S)[0]:
+        try:
+            lease.check()
+        except Exception:
+            ray.cancel(training, force=True)
+            raise
+    ray.get(training)
+
+
+def progress_of(run_uri: str) -> Progress:
+    """How far the run has come, by its newest checkpoint that verifies, its best one's included."""
+    where = session.where_work_is_done()
+    about, passed_over = ray.get(_newest.options(scheduling_strategy=where).remote(run_uri))
+    for fault in passed_over:
+        logger.warning("passed over a checkpoint: %s", fault)
+    return Progress.of(about) if about else Progress()
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a new worker group begins with; called once for each, and shuts out the one before."""
+
+    guard: Guard
+
+    def __call__(self, world: int) -> Start:
+        """The step and number of a group of ``world`` workers, which the run folder then tells."""
+        group = self.guard.next_group().group
+        assert group is not None
+        step = progress_of(self.guard.run_uri).step
+        told = {"attempt": self.guard.attempt, "group": group, "step": step, "workers": world}
+        key = layout.worker_group(self.guard.attempt, group)
+        record.write_document(storage.store(self.guard.run_uri), key, told)
+        return Start(step, group)
+
+
+@ray.remote(num_cpus=0)
+def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """What the newest whole checkpoint says of itself, and why newer ones do not count.
+
+    In a task: verifying reads every byte, which the driver's node may not have the memory for.
+    """
+    found = checkpoint.newest(storage.store(run_uri), best_of)
+    return found.about, found.passed_over
+
+
+@ray.remote(num_cpus=0)
+def _train(work: Work, data_config: ByRank) -> None:
+    """Run the worker group until the last step, through its failures.
+
+    In a task: Ray's trainer imports TensorFlow, which the driver's node may not have the memory
+    for, and takes Ctrl-C for itself where it runs on a driver's main thread.
+    """
+    from ray.train.tensorflow import TensorflowTrainer
+
+    config = work.config.cluster
+    ray_files = storage.store(work.run_uri).folder(layout.RAY)
+    TensorflowTrainer(
+        _train_loop,
+        train_loop_config={"work": work},
+        datasets={SHARD: ray.data.range(1)},  # ByRank puts a stream for each rank in its place
+        dataset_config=data_config,
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=cast(
+                Any, session.workers_wanted(config)
+            ),  # a pair too: Ray's annotation lags
+            use_gpu=config.use_gpu,
+            resources_per_worker=session.worker_resources(config),
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"{work.config.run}-{uuid.uuid4().hex[:8]}",  # a name seen before would resume
+            storage_path=ray_files.root,
+            storage_filesystem=ray_files.filesystem,
+            **_worker_environment(session.threads_a_worker(config)),
+            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+        ),
+    ).fit()
+
+
+def _worker_environment(threads: int) -> dict[str, Any]:
+    """The argument that gives workers their threads, which must be set before they import NumPy."""
+    return {"worker_runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(threads)}}}
+
+
+def _train_loop(config: dict[str, Work]) -> None:
+    """What Ray Train calls in each worker; TensorFlow loads there, not in the driver."""
+    from fer_ray.cluster import loop
+
+    loop.train(config["work"])

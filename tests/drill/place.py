@@ -1,0 +1,62 @@
+"""Where the drill happens: an S3 server behind a relay that fails, and a cluster to be killed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.drill.runs import Run
+from tests.flaky import Flaky
+from tests.ray_head import Node, environment
+from tests.s3_server import S3
+
+MEMORY = "--object-store-memory=200000000"
+WORKER = "RayTrainWorker"
+
+
+class Place:
+    """Storage and a cluster; ``relay`` stands between every process of a run and the server."""
+
+    def __init__(self, server: S3, relay: Flaky) -> None:
+        self.server, self.relay = server, relay
+        self.storage = f"s3://{server.bucket()}/runs"
+        self.nodes: list[Node] = []
+
+    @contextmanager
+    def cluster(self, nodes: int = 1, **variables: str) -> Iterator[dict[str, str]]:
+        """A head without CPUs and ``nodes`` with two each: the environment of who joins it."""
+        ours = self.server.environment | {"AWS_ENDPOINT_URL_S3": self.relay.endpoint} | variables
+        quick = {
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "10",
+            "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",
+        }
+        everywhere = environment(quick | ours)
+        head = Node(
+            everywhere, "--head", "--port=0", "--num-cpus=0", "--include-dashboard=false", MEMORY
+        )
+        try:
+            address = f"--address={head.environment['RAY_ADDRESS']}"
+            self.nodes = [head]
+            for _ in range(nodes):
+                self.nodes.append(Node(head.environment, address, "--num-cpus=2", MEMORY))
+            yield head.environment
+        finally:
+            for node in reversed(self.nodes):
+                if node.alive:
+                    node.kill()
+            self.nodes = []
+
+    def kill_cluster(self) -> None:
+        """End every node as a loss of power does."""
+        for node in self.nodes:
+            node.kill()
+
+    def workers(self) -> list[int]:
+        """The processes of all training workers."""
+        return [pid for node in self.nodes for pid in node.processes(WORKER)]
+
+    def node_at_work(self) -> Node:
+        """The node that has a training worker."""
+        return next(node for node in self.nodes if node.processes(WORKER))
+
+    def run(self, name: str, **settings: str) -> Run:
+        """A new run in the storage."""
+        return Run(self.storage, name, **settings)

@@ -1,4 +1,4 @@
-"""What every training worker does: take the stream's steps, validate, save, until the last epoch.
+"""What every training worker does, whoever runs it: steps, validation, saving, to the last epoch.
 
 All ranks hold equal state between steps. Rank 0 alone writes; what it writes it reads from that
 state and changes nothing, so that a run which saves more often learns the same.
@@ -6,59 +6,58 @@ state and changes nothing, so that a run which saves more often learns the same.
 
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import ray.train
 import tensorflow as tf
 
 from fer_ray.cluster import steps
-from fer_ray.cluster.batches import Batch, Tally, batches
-from fer_ray.cluster.building import build_state, set_up_tensorflow, strategy_of
+from fer_ray.cluster.batches import Batch, Tally
+from fer_ray.cluster.building import build_state
 from fer_ray.cluster.preemption import Preemption
 from fer_ray.cluster.progress import Progress, epochs_after
 from fer_ray.cluster.saving import Saver, restore
 from fer_ray.cluster.stream import Faces
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
-from fer_ray.faces import order
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.network import losses, schedule
-from fer_ray.runs import layout, logs, metrics, storage
+from fer_ray.runs import metrics, storage
 
 SCORED_AT_ONCE = 256  # faces a forward pass of validation
 
 logger = logging.getLogger(__name__)
 
 
-def train(work: Work) -> None:
-    """What one worker of the group does, from the step that its stream starts at."""
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    set_up_tensorflow(work.config, use_gpu=work.config.cluster.use_gpu)
-    strategy = strategy_of(work.config)
-    stream = batches(len(order.shard(0, rank, world, work.config.training.batch_size)))
-    first = next(stream, None)
-    if first is None:  # the checkpoint that ends the run is there
-        return
-    logger.setLevel(logging.INFO)
-    key = layout.worker_log(work.guard.attempt, first.group, rank)
-    with logs.kept_log(storage.store(work.run_uri), logging.getLogger(), key):
-        logger.info("worker %d of %d begins at step %d", rank, world, first.step)
-        _train(work, strategy, rank, world, first, stream)
+@dataclass(frozen=True)
+class Member:
+    """A worker's place in its group, and how it reaches the others and who watches."""
+
+    rank: int
+    world: int
+    going: Callable[[], bool]  # whether a node of the group is; all ranks ask at once
+    report: Callable[[dict[str, Any]], None]  # an epoch's end; all ranks at once
 
 
-def _train(
+def train(
     work: Work,
     strategy: tf.distribute.Strategy,
-    rank: int,
-    world: int,
+    member: Member,
     first: Batch,
     stream: Iterator[Batch],
 ) -> None:
-    """The loop, from the ``first`` batch of this worker on."""
+    """Take this worker's ``first`` batch and the ``stream`` after it, to the run's end.
+
+    Args:
+        work: the run.
+        strategy: of the whole group.
+        member: which worker this is.
+        first: its step says where the run goes on; 0, or that of a checkpoint.
+        stream: in order of step, up to the run's last.
+    """
+    rank, world = member.rank, member.world
     config, training = work.config, work.config.training
     state = build_state(work, strategy, restored=first.step > 0)
     saver = Saver(work, state, first.group) if rank == 0 else None
@@ -69,7 +68,7 @@ def _train(
         state, strategy, training, config.optimizer, config.seed, work.class_weights
     )
     score, total = steps.scorer(state), steps.summation(strategy)
-    preemption = Preemption(total, world)
+    preemption = Preemption(member.going, total, world)
     tally = Tally(total, progress.batches)
     clock = Clock()
     per_epoch = work.count / training.batch_size
@@ -106,10 +105,10 @@ def _train(
             tally.reset()
             progress = replace(_after(progress, record, config), batches=0)
             if saver:
-                saver.keep_epoch(record)
+                saver.keep_epoch(record | {"save_wait_s": saver.waited()})
                 if progress.ended != "diverged":
                     saver.save(progress)
-            ray.train.report({"epoch": epoch, "checkpoint": progress.step})
+            member.report({"epoch": epoch, "checkpoint": progress.step})
             if progress.ended:
                 break
         elif preemption.threatens(progress.step) or _due(

@@ -2,9 +2,9 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 import numpy as np
-import ray.train
 
 from fer_ray.cluster.steps import Summation
 
@@ -20,8 +20,8 @@ class Preemption:
     and takes ``RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S`` (5 s) more to tell the workers.
     """
 
-    def __init__(self, total: Summation, world: int) -> None:
-        self._total, self._world = total, world
+    def __init__(self, going: Callable[[], bool], total: Summation, world: int) -> None:
+        self._going, self._total, self._world = going, total, world
         self._asked = self._next = 0
         self._since = time.monotonic()
 
@@ -33,12 +33,12 @@ class Preemption:
         """
         if step < self._next:
             return False
-        told = ray.train.get_preemption_info()
+        going = self._going()
         now = time.monotonic()
         mean = float(self._total(np.array([now - self._since]))[0]) / self._world
         a_step = mean / max(1, step - self._asked)
         self._asked, self._next = step, step + max(1, round(ASK_EVERY_S / a_step))
         self._since = now
-        if told is not None:
+        if going:
             logger.warning("a node of the worker group is going; saving step %d", step)
-        return told is not None
+        return going

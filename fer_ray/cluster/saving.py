@@ -1,6 +1,7 @@
 """Rank 0's writing, beside training: epochs' metrics and checkpoints; and reading one back."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -39,6 +40,8 @@ class Saver:
         self._keep = work.config.training.keep_checkpoints
         self._uploads = ThreadPoolExecutor(1)
         self._pending: list[Future[None]] = []
+        self._checkpoint: Future[None] | None = None
+        self._waited_s = 0.0
 
     def keep_epoch(self, record: dict[str, Any]) -> None:
         """Write one epoch's metrics."""
@@ -46,12 +49,21 @@ class Saver:
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint of the state as it is now; waits for the one before."""
-        self._wait()
-        self._submit(self._write, self._state.capture(), progress)
+        began = time.monotonic()
+        if self._checkpoint:
+            self._checkpoint.result()
+        self._checkpoint = self._submit(self._write, self._state.capture(), progress)
+        self._waited_s += time.monotonic() - began
+
+    def waited(self) -> float:
+        """Seconds that steps have waited for checkpoints since this was last asked."""
+        waited, self._waited_s = self._waited_s, 0.0
+        return waited
 
     def close(self) -> None:
         """Wait until all is written."""
-        self._wait()
+        for upload in self._pending:
+            upload.result()
         self._uploads.shutdown()
 
     def _write_epoch(self, record: dict[str, Any]) -> None:
@@ -67,10 +79,10 @@ class Saver:
         self._guard.check()
         retention.keep(self._store, self._keep, progress.step, best_of)
 
-    def _submit(self, call: Callable[..., None], *args: Any) -> None:
+    def _submit(self, call: Callable[..., None], *args: Any) -> Future[None]:
+        """Have ``call`` done after all before it; one of them that failed fails the run here."""
+        for upload in [one for one in self._pending if one.done()]:
+            self._pending.remove(upload)
+            upload.result()
         self._pending.append(self._uploads.submit(call, *args))
-
-    def _wait(self) -> None:
-        """Wait for what was submitted; an upload that failed fails the run here."""
-        while self._pending:
-            self._pending.pop(0).result()
+        return self._pending[-1]

@@ -3,6 +3,8 @@
 import logging
 import math
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -34,12 +36,13 @@ def session(verbose: bool) -> Iterator[None]:
     level = logging.INFO if verbose else logging.ERROR
     alone = not joins()
     logger.info("starting Ray on this machine" if alone else "joining the Ray cluster")
-    ray.init(
-        address="local" if alone else None,
-        include_dashboard=False if alone else None,
-        logging_level=level,
-        log_to_driver=verbose,
-    )
+    with _own_handler(signal.SIGTERM):
+        ray.init(
+            address="local" if alone else None,
+            include_dashboard=False if alone else None,
+            logging_level=level,
+            log_to_driver=verbose,
+        )
     for name in ("ray", "ray.data", "ray.train"):  # Ray Data sets its own at its import
         logging.getLogger(name).setLevel(level)
     ray.data.DataContext.get_current().enable_progress_bars = verbose
@@ -47,6 +50,18 @@ def session(verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_handler(number: signal.Signals) -> Iterator[None]:
+    """Give a signal back the handler that it had before, where the main thread is asked.
+
+    Ray installs one of its own for SIGTERM, which ends the process without a word.
+    """
+    before = signal.getsignal(number)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(number, before)
 
 
 def joins() -> bool:

@@ -141,7 +141,7 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease) -> Outcome:
         with watching.watching(run, config.training, seen):
             workers.run_to_end(work, training.faces, plan, held)
         progress = workers.progress_of(run.uri)
-        _check_ended(run, progress, work.last_step)
+        check_ended(run, progress, work.last_step)
     held.guard.check()
     epochs = metrics.compose(run, progress.step)
     if config.training.tensorboard:
@@ -150,8 +150,13 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease) -> Outcome:
     return finish(work, run, data, progress, facts, epochs)
 
 
-def _check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:
-    """Raise if the workers came back without having ended the run."""
+def check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:
+    """Return if the run is at its end.
+
+    Raises:
+        ArithmeticError: a loss was not finite, which ended it before.
+        RuntimeError: the workers came back without having ended it.
+    """
     if progress.step == last_step or progress.ended:
         return
     for epoch in metrics.read_all(run):

@@ -121,6 +121,6 @@ def _worker_environment(threads: int) -> dict[str, Any]:
 
 def _train_loop(config: dict[str, Work]) -> None:
     """What Ray Train calls in each worker; TensorFlow loads there, not in the driver."""
-    from fer_ray.cluster import loop
+    from fer_ray.cluster import rank
 
-    loop.train(config["work"])
+    rank.train(config["work"])

@@ -17,17 +17,21 @@ from fer_ray.config import OptimizerConfig
 def optimizer_of(settings: OptimizerConfig, variables: Sequence[keras.Variable]) -> keras.Optimizer:
     """A fresh optimizer, built for a model's trainable variables.
 
-    Its ``learning_rate`` is a variable, for the loop to assign in each step.
+    Its ``learning_rate`` is a variable, for the loop to assign in each step. Its variables' names
+    do not tell how many optimizers the process had before, as Keras' own choice would.
     """
     if settings.name == "sgd":
         optimizer = keras.optimizers.SGD(
-            settings.learning_rate, momentum=float(settings.momentum), nesterov=settings.nesterov
+            settings.learning_rate,
+            momentum=float(settings.momentum),
+            nesterov=settings.nesterov,
+            name="sgd",
         )
     elif settings.weight_decay == 0:
-        optimizer = keras.optimizers.Adam(settings.learning_rate)
+        optimizer = keras.optimizers.Adam(settings.learning_rate, name="adam")
     else:
         optimizer = keras.optimizers.AdamW(
-            settings.learning_rate, weight_decay=settings.weight_decay
+            settings.learning_rate, weight_decay=settings.weight_decay, name="adamw"
         )
         # Not by `var_names`: on TensorFlow Keras matches those against whole paths ("conv/bias:0").
         optimizer.exclude_from_weight_decay(var_list=[v for v in variables if not _decays(v)])

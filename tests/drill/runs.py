@@ -11,6 +11,7 @@ from typing import Any
 
 from fer_ray.runs import layout, record
 from fer_ray.runs.storage import Store, store
+from tests.bits import digests
 from tests.ray_head import ROOT
 
 EVERY = 10  # steps between two checkpoints
@@ -51,25 +52,31 @@ class Run:
         """Start a job for this run on the cluster of ``environment``."""
         flags = self._settings | {f"--{key}": value for key, value in settings.items()}
         self._log = Path(tempfile.mkdtemp(prefix="fer-drill-")) / "stderr"
-        self.job = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "jobs/train.py"),
-                *(word for flag in flags.items() for word in flag),
-                *("--run", self._name, "--storage.uri", self._storage),
-            ],
-            env=dict(environment),
-            stdout=subprocess.PIPE,
-            stderr=self._log.open("w"),
-            text=True,
-        )
+        with self._log.open("w") as errors:
+            self.job = subprocess.Popen(
+                [
+                    sys.executable,
+                    str(ROOT / "jobs/train.py"),
+                    *(word for flag in flags.items() for word in flag),
+                    *("--run", self._name, "--storage.uri", self._storage),
+                ],
+                env=dict(environment),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
     def outcome(self, timeout_s: float = PATIENCE_S) -> tuple[int, dict[str, Any]]:
         """Exit code and outcome of the job, once it has ended; ``told`` is its stderr then."""
         out, _ = self.job.communicate(timeout=timeout_s)
-        self.told = self._log.read_text()
+        self.told += self._log.read_text()
         lines = out.splitlines()
         return self.job.returncode, json.loads(lines[-1]) if lines else {}
+
+    def errors(self) -> str:
+        """What its jobs have written to stderr so far."""
+        running = self._log.read_text() if self.job.poll() is None else ""
+        return self.told + running
 
     def done(self) -> dict[str, Any]:
         """The outcome of a job that must end well."""
@@ -100,10 +107,8 @@ class Run:
         return record.read_groups(self.folder)
 
     def digests(self) -> dict[str, str]:
-        """What its last checkpoint's files hash to, by their manifest."""
-        key = f"{layout.checkpoint_folder(self.saved())}/{layout.MANIFEST}"
-        manifest = json.loads(self.folder.read_bytes(key))
-        return {name: file["sha256"] for name, file in manifest["files"].items()}
+        """What its last checkpoint's files hash to."""
+        return digests(self.folder, self.saved())
 
     def epochs(self) -> list[dict[str, Any]]:
         """The figures of its epochs."""

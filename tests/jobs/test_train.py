@@ -1,6 +1,5 @@
-"""jobs/train.py as a process: interrupted, resumed to the bit, and quiet."""
+"""jobs/train.py as a process: quiet, and interrupted."""
 
-import hashlib
 import json
 import signal
 import subprocess
@@ -9,8 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -51,45 +48,24 @@ def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> Non
         time.sleep(0.1)
 
 
-def weights(storage: Path) -> dict[str, str]:
-    return {
-        str(file.relative_to(storage)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(storage.glob("it/checkpoints/*/*.npz"))
-    }
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
-    storage = tmp_path_factory.mktemp("undisturbed")
-    code, outcome, errors = finish(start(storage))
+def test_the_person_watching_sees_our_lines_alone(tmp_path: Path) -> None:
+    code, outcome, errors = finish(start(tmp_path))
     assert (code, outcome["status"]) == (0, "done"), errors
-    return storage, outcome, errors
-
-
-def test_the_person_watching_sees_our_lines_alone(
-    undisturbed: tuple[Path, dict[str, Any], str],
-) -> None:
-    lines = [line for line in undisturbed[2].splitlines() if "\r" not in line]
+    lines = [line for line in errors.splitlines() if "\r" not in line]
     ours = [line for line in lines if line[:8].count(":") == 2]
     assert sum(" epoch " in line and "images/s" in line and " left" in line for line in ours) == 4
     assert [line for line in lines if line not in ours] == []
 
 
-def test_a_run_stopped_after_an_epoch_and_resumed_ends_with_the_same_bits(
-    undisturbed: tuple[Path, dict[str, Any], str], tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_a_run_within_ten_seconds_and_says_how_to_resume(tmp_path: Path) -> None:
     job = start(tmp_path)
     wait_until(lambda: any(tmp_path.glob("it/checkpoints/*/manifest.json")), job)
     stopped = time.monotonic()
     job.send_signal(signal.SIGINT)
-    code, outcome, _ = finish(job)
+    code, outcome, errors = finish(job)
     assert time.monotonic() - stopped < 10
     assert (code, outcome["status"]) == (1, "interrupted")
     assert "--run it resumes it" in outcome["error"]
+    assert "Traceback" not in errors
     assert not (tmp_path / "it" / "run.json").exists()
-
-    code, outcome, errors = finish(start(tmp_path))
-    assert (code, outcome["status"]) == (0, "done")
-    assert "going on from step" in errors
-    assert weights(tmp_path) == weights(undisturbed[0])
-    assert outcome["metrics"] == undisturbed[1]["metrics"]
+    assert json.loads((tmp_path / "it" / "lease.json").read_text())["released"]

@@ -1,0 +1,37 @@
+"""One training worker as Ray Train starts it: its rank, its stream, its log in the run's folder."""
+
+import logging
+
+import ray.train
+
+from fer_ray.cluster import loop
+from fer_ray.cluster.batches import batches
+from fer_ray.cluster.building import set_up_tensorflow, strategy_of
+from fer_ray.cluster.work import Work
+from fer_ray.faces import order
+from fer_ray.runs import layout, logs, storage
+
+logger = logging.getLogger(__name__)
+
+
+def train(work: Work) -> None:
+    """Train as one worker of the group, from the step that its stream starts at."""
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    set_up_tensorflow(work.config, use_gpu=work.config.cluster.use_gpu)
+    strategy = strategy_of(work.config)
+    stream = batches(len(order.shard(0, rank, world, work.config.training.batch_size)))
+    first = next(stream, None)
+    if first is None:  # the checkpoint that ends the run is there
+        return
+    logging.getLogger("fer_ray").setLevel(logging.INFO)
+    member = loop.Member(rank, world, going=_going, report=ray.train.report)
+    key = layout.worker_log(work.guard.attempt, first.group, rank)
+    with logs.kept_log(storage.store(work.run_uri), logging.getLogger(), key):
+        logger.info("worker %d of %d begins at step %d", rank, world, first.step)
+        loop.train(work, strategy, member, first, stream)
+
+
+def _going() -> bool:
+    """Whether Ray has been told that a node of the group will be taken away."""
+    return ray.train.get_preemption_info() is not None

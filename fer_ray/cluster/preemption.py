@@ -20,10 +20,16 @@ class Preemption:
     and takes ``RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S`` (5 s) more to tell the workers.
     """
 
-    def __init__(self, going: Callable[[], bool], total: Summation, world: int) -> None:
-        self._going, self._total, self._world = going, total, world
+    def __init__(
+        self,
+        going: Callable[[], bool],
+        total: Summation,
+        world: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._going, self._total, self._world, self._clock = going, total, world, clock
         self._asked = self._next = 0
-        self._since = time.monotonic()
+        self._since = clock()
 
     def threatens(self, step: int) -> bool:
         """Whether the state after ``step`` should be saved, since a node is going.
@@ -34,7 +40,7 @@ class Preemption:
         if step < self._next:
             return False
         going = self._going()
-        now = time.monotonic()
+        now = self._clock()
         mean = float(self._total(np.array([now - self._since]))[0]) / self._world
         a_step = mean / max(1, step - self._asked)
         self._asked, self._next = step, step + max(1, round(ASK_EVERY_S / a_step))

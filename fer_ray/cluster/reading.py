@@ -8,7 +8,7 @@ of a Parquet file, or a handful of image files, and becomes one task. Neither a 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from fer_ray.cluster.source import DEMO, File, Source, csv_header, find, parquet_groups
 from fer_ray.config import DataConfig
 from fer_ray.faces import demo, folders
-from fer_ray.faces.columns import csv_columns, parquet_columns
+from fer_ray.faces.columns import Columns, csv_columns, parquet_columns
 from fer_ray.faces.formats import Face, check_bytes, csv_rows, image_face, parquet_rows, raw_rows
 from fer_ray.runs.storage import Store, store
 
@@ -88,8 +88,7 @@ def _csv_pieces(source: Source, piece_bytes: int) -> list[pa.Table]:
     pieces = []
     for file in source.files:
         header, _ = csv_header(source.store, file)
-        edges = [*range(len(header), file.size, piece_bytes), file.size]
-        ranges = list(pairwise(edges))
+        ranges = list(pairwise([*range(len(header), file.size, piece_bytes), file.size]))
         # A line begins after a line end, so the ends before a range's first byte number its lines.
         ends = [_line_ends.remote(source.store.uri, file.path, a - 1, b - 1) for a, b in ranges]
         number = 2
@@ -164,18 +163,32 @@ def _groups(uri: str, files: Sequence[File]) -> list[list[int]]:
 
 def _read_parquet(piece: pa.Table, uri: str, data: DataConfig) -> Iterator[pa.Table]:
     (row,) = piece.to_pylist()
-    there = store(uri, "data.uri")
     number = row["first"]
-    readable = there.told(f"Parquet that can be read ({row['name']})")
-    with readable, there.filesystem.open_input_file(row["path"]) as stream:
-        file = pq.ParquetFile(stream)
-        columns = parquet_columns(file.schema_arrow)
-        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[row["group"]]):
-            table = pa.Table.from_batches([batch])
-            numbers = range(number, number + len(table))
-            sources = [f"{row['name']}:{n}" for n in numbers]
-            yield parquet_rows(table, columns, sources, row["usage"], data)
-            number += len(table)
+    for table, columns in parquet_tables(row, store(uri, "data.uri")):
+        sources = [f"{row['name']}:{n}" for n in range(number, number + len(table))]
+        yield parquet_rows(table, columns, sources, row["usage"], data)
+        number += len(table)
+
+
+def parquet_tables(row: dict[str, Any], there: Store) -> Iterator[tuple[pa.Table, Columns]]:
+    """A row group in parts; where storage fails for a while, it goes on from the one it was at."""
+    opened: list[tuple[Iterator[pa.RecordBatch], Columns]] = []
+    done = 0
+
+    def take() -> tuple[pa.RecordBatch | None, Columns]:
+        if not opened:
+            file = pq.ParquetFile(there.filesystem.open_input_file(row["path"]))
+            batches = file.iter_batches(_BATCH_ROWS, row_groups=[row["group"]])
+            opened.append((islice(batches, done, None), parquet_columns(file.schema_arrow)))
+        try:
+            return next(opened[0][0], None), opened[0][1]
+        except Exception:
+            opened.clear()
+            raise
+
+    while (taken := there.tried(f"Parquet that can be read ({row['name']})", take))[0] is not None:
+        done += 1
+        yield pa.Table.from_batches([taken[0]]), taken[1]
 
 
 def _image_pieces(source: Source, piece_bytes: int) -> list[pa.Table]:

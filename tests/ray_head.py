@@ -6,6 +6,7 @@ environment is refused.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -71,6 +72,13 @@ class Node:
     def alive(self) -> bool:
         """Whether it runs."""
         return self._process.poll() is None
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:

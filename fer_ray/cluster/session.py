@@ -148,7 +148,10 @@ def workers_wanted(settings: ClusterConfig) -> int | tuple[int, int]:
         return settings.num_workers
     fewest, most = settings.num_workers
     room = math.floor((_cluster_has().get("CPU", 0) - DATA_CPUS) / settings.cpus_per_worker)
-    return fewest, max(fewest, min(most, room))
+    most = max(fewest, min(most, room))
+    # A range of one is no range to Ray either: its elastic groups wait up to 180 s where a node
+    # died that had the controller of the one before, until its claim on the cluster expires.
+    return fewest if fewest == most else (fewest, most)
 
 
 def worker_resources(settings: ClusterConfig) -> dict[str, float]:

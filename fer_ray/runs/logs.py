@@ -1,7 +1,7 @@
 """The logs of a run, kept in its folder: a file for each process that drove it or worked on it.
 
 Pods go, and their disks with them: what was said is written every few seconds, so that a process
-that is killed loses the last of them only.
+that is killed loses the last of them only; a warning is written at once.
 """
 
 import io
@@ -26,19 +26,17 @@ def kept_log(run: Store, logger: logging.Logger, key: str) -> Iterator[None]:
     Of a run that never began (it has no ``config.yaml``) nothing is written. Where the storage
     refuses the log after another error, that error is the one to know.
     """
-    text = io.StringIO()
-    handler = _Bounded(text)
+    text, wake, done = io.StringIO(), threading.Event(), threading.Event()
+    handler = _Bounded(text, wake)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logger.addHandler(handler)
-    done = threading.Event()
-    writing = threading.Thread(target=_write_on, args=(run, key, text, done), daemon=True)
+    writing = threading.Thread(target=_write_on, args=(run, key, text, wake, done), daemon=True)
     writing.start()
     try:
         yield
     except BaseException as error:
         text.write(traceback.format_exc())
-        done.set()
-        writing.join()
+        _end(writing, wake, done)
         try:
             _keep(run.hasty() if isinstance(error, StorageError) else run, key, text)
         except StorageError as refused:
@@ -46,16 +44,28 @@ def kept_log(run: Store, logger: logging.Logger, key: str) -> Iterator[None]:
         raise
     finally:
         logger.removeHandler(handler)
-    done.set()
-    writing.join()  # else an older text might come after the last
+    _end(writing, wake, done)
     _keep(run, key, text)
 
 
-def _write_on(run: Store, key: str, text: io.StringIO, done: threading.Event) -> None:
-    """Write the log whenever it has grown, until ``done``."""
+def _end(writing: threading.Thread, wake: threading.Event, done: threading.Event) -> None:
+    """End the thread that writes: else an older text of its might come after the last."""
+    done.set()
+    wake.set()
+    writing.join()
+
+
+def _write_on(
+    run: Store, key: str, text: io.StringIO, wake: threading.Event, done: threading.Event
+) -> None:
+    """Write the log when it has grown, every few seconds and when woken, until ``done``."""
     written = 0
     hasty = run.hasty()
-    while not done.wait(WRITE_EVERY_S):
+    while True:
+        wake.wait(WRITE_EVERY_S)
+        wake.clear()
+        if done.is_set():
+            return
         if (length := text.tell()) > written:
             try:
                 _keep(hasty, key, text)
@@ -71,10 +81,16 @@ def _keep(run: Store, key: str, text: io.StringIO) -> None:
 
 
 class _Bounded(logging.StreamHandler[io.StringIO]):
-    """A handler that stops at ``MAX_CHARACTERS``, and says so."""
+    """A handler that stops at ``MAX_CHARACTERS``, and says so; warnings are to be written now."""
+
+    def __init__(self, text: io.StringIO, wake: threading.Event) -> None:
+        super().__init__(text)
+        self._wake = wake
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.stream.tell() < MAX_CHARACTERS:
             super().emit(record)
             if self.stream.tell() >= MAX_CHARACTERS:
                 self.stream.write("the rest of this log was cut\n")
+        if record.levelno >= logging.WARNING:
+            self._wake.set()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from tests.drill.runs import Run
 from tests.flaky import Flaky
-from tests.ray_head import Node, environment
+from tests.ray_head import Node, environment, free_port
 from tests.s3_server import S3
 
 MEMORY = "--object-store-memory=200000000"
@@ -29,14 +29,24 @@ class Place:
             "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",
         }
         everywhere = environment(quick | ours)
+        # With its dashboard, as KubeRay starts it: Ray Train asks that whether a controller lives,
+        # and gives back what a dead one had reserved.
+        ports = [f"--dashboard-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
         head = Node(
-            everywhere, "--head", "--port=0", "--num-cpus=0", "--include-dashboard=false", MEMORY
+            everywhere,
+            "--head",
+            "--port=0",
+            "--num-cpus=0",
+            "--include-dashboard=true",
+            *ports,
+            MEMORY,
         )
         try:
             address = f"--address={head.environment['RAY_ADDRESS']}"
             self.nodes = [head]
             for _ in range(nodes):
-                self.nodes.append(Node(head.environment, address, "--num-cpus=2", MEMORY))
+                port = f"--dashboard-agent-listen-port={free_port()}"
+                self.nodes.append(Node(head.environment, address, "--num-cpus=2", MEMORY, port))
             yield head.environment
         finally:
             for node in reversed(self.nodes):

@@ -91,6 +91,14 @@ class Run:
         steps = [layout.checkpoint_step(key[1]) for key in keys if key[-1] == layout.MANIFEST]
         return max((step for step in steps if step is not None), default=0)
 
+    def at_an_epochs_end(self) -> bool:
+        """Whether the newest checkpoint is of the last step of an epoch."""
+        counts = record.read_document(self.folder, layout.DATA)
+        assert counts is not None
+        faces = sum(counts["balanced"].values())
+        batch_size = int(self._settings["--training.batch_size"])
+        return self.saved() * batch_size % faces < batch_size
+
     def wait_for_step(self, step: int) -> int:
         """The newest checkpoint's step, once that is ``step`` or later."""
 

@@ -4,7 +4,6 @@ The cluster asks for its token, and runs are kept in a real S3 server that asks 
 """
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from fer_ray.runs import layout
 from fer_ray.runs.storage import store
-from tests.ray_head import RAY, ROOT, head
+from tests.ray_head import RAY, ROOT, free_port, head
 from tests.s3_server import S3
 
 TINY = {
@@ -26,12 +25,6 @@ TINY = {
     "--cluster.cpus_per_worker": "0.5",
 }
 TRAIN = ["jobs/train.py", *(word for flag in TINY.items() for word in flag)]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

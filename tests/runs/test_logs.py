@@ -51,18 +51,18 @@ def test_a_run_that_never_began_leaves_no_log(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_log_is_written_while_the_job_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("every", "level"), [(0.05, "info"), (60.0, "warning")])
+def test_a_log_is_written_while_the_job_goes_on_and_a_warning_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float, level: str
 ) -> None:
-    monkeypatch.setattr(logs, "WRITE_EVERY_S", 0.05)
+    monkeypatch.setattr(logs, "WRITE_EVERY_S", every)
     logger = logging.getLogger("ours")
+    logger.setLevel(logging.INFO)
     (tmp_path / "config.yaml").touch()
     with logs.kept_log(storage.store(str(tmp_path)), logger, "logs/a.log"):
         for said in ("first", "second"):
-            logger.warning(said)
+            getattr(logger, level)(said)
             deadline = time.monotonic() + 30
-            while (
-                not (tmp_path / "logs/a.log").exists()
-                or said not in (tmp_path / "logs/a.log").read_text()
-            ):
+            kept = tmp_path / "logs/a.log"
+            while not kept.exists() or said not in kept.read_text():
                 assert time.monotonic() < deadline

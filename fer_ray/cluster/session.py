@@ -125,6 +125,8 @@ def check_resources(settings: ClusterConfig) -> None:
     """
     if not joins():
         _check_totals(settings)
+    if settings.fewest_workers < settings.most_workers:
+        _check_a_node_alone(settings)
     workers = [worker_resources(settings)] * settings.fewest_workers
     group = placement_group([{"CPU": DATA_CPUS}, *workers], strategy="PACK")
     try:
@@ -182,6 +184,25 @@ def _working_node() -> dict[str, Any]:
     """The node with the most CPUs."""
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return max(nodes, key=lambda node: (node["Resources"].get("CPU", 0), node["NodeID"]))
+
+
+def _check_a_node_alone(settings: ClusterConfig) -> None:
+    """Raise if a range of workers might fill a node, were it the last that is left.
+
+    Ray takes as many of a range as find room, at the start and after a node was lost, and knows
+    nothing of what else needs a CPU: faces that the node had must be read again, by tasks.
+    """
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        cpus = node["Resources"].get("CPU", 0) if node["Alive"] else 0
+        workers = min(settings.most_workers, math.floor(cpus / settings.cpus_per_worker))
+        if settings.use_gpu:
+            workers = min(workers, math.floor(node["Resources"].get("GPU", 0)))
+        if workers * settings.cpus_per_worker > max(0, cpus - DATA_CPUS):
+            raise ValueError(
+                f"cluster.cpus_per_worker must leave {DATA_CPUS} CPU of a node to Ray Data however"
+                f" many of cluster.num_workers ({settings.fewest_workers} to {settings.most_workers}) it takes, got"
+                f" {settings.cpus_per_worker:g}: {workers} fill a node of {cpus:g}"
+            )
 
 
 def _cluster_has() -> dict[str, float]:

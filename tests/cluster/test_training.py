@@ -262,6 +262,9 @@ def test_more_workers_than_cpus_are_refused_with_the_arithmetic(
     greedy = settings(storage, "greedy", cluster={"num_workers": 2, "cpus_per_worker": 1.0})
     with pytest.raises(ValueError, match=r"at most 0\.5 for 2 worker.*there are 2 CPUs"):
         training.fit(greedy)
+    elastic = {"num_workers": [1, 2], "cpus_per_worker": 1.0}
+    with pytest.raises(ValueError, match=r"must leave 1 CPU of a node.*: 2 fill a node of 2$"):
+        training.fit(settings(storage, "elastic", cluster=elastic))
     gpus = settings(storage, "gpus", cluster={"use_gpu": True})
     with pytest.raises(ValueError, match=r"at most the GPUs there are \(0\)"):
         training.fit(gpus)

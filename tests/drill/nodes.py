@@ -67,9 +67,9 @@ def preempted_node(place: Place, reference: Reference) -> Row:
 
 def fewer_workers(place: Place, reference: Reference) -> Row:
     """SIGKILL to a node of an elastic group of two: it goes on with one."""
-    settings = {"cluster.num_workers": "[1,2]", "cluster.cpus_per_worker": "1"}
+    settings = {"cluster.num_workers": "[1,2]", "cluster.cpus_per_worker": "2"}
     run = place.run("fewer-workers", **settings)
-    with place.cluster(nodes=2) as there:
+    with place.cluster(nodes=2, cpus=3) as there:
         run.start(there)
         at = run.wait_for_step(STRUCK)
         assert len(place.workers()) == 2, place.workers()

@@ -21,8 +21,8 @@ class Place:
         self.nodes: list[Node] = []
 
     @contextmanager
-    def cluster(self, nodes: int = 1, **variables: str) -> Iterator[dict[str, str]]:
-        """A head without CPUs and ``nodes`` with two each: the environment of who joins it."""
+    def cluster(self, nodes: int = 1, cpus: int = 2, **variables: str) -> Iterator[dict[str, str]]:
+        """A head without CPUs and ``nodes`` with ``cpus`` each: the environment of who joins it."""
         ours = self.server.environment | {"AWS_ENDPOINT_URL_S3": self.relay.endpoint} | variables
         quick = {
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "10",
@@ -46,7 +46,9 @@ class Place:
             self.nodes = [head]
             for _ in range(nodes):
                 port = f"--dashboard-agent-listen-port={free_port()}"
-                self.nodes.append(Node(head.environment, address, "--num-cpus=2", MEMORY, port))
+                self.nodes.append(
+                    Node(head.environment, address, f"--num-cpus={cpus}", MEMORY, port)
+                )
             yield head.environment
         finally:
             for node in reversed(self.nodes):

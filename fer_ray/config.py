@@ -50,6 +50,9 @@ def _as_run_name(name: str | None) -> str | None:
     return name
 
 
+RunName = Annotated[str | None, AfterValidator(_as_run_name)]
+
+
 class Section(BaseModel):
     """Settings of one concern."""
 
@@ -398,7 +401,7 @@ class TrainConfig(PrepareConfig):
     training: TrainingConfig = TrainingConfig()
     cluster: ClusterConfig = ClusterConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    run: Annotated[str | None, AfterValidator(_as_run_name)] = Field(
+    run: RunName = Field(
         None,
         description="The run's name, a folder under storage.uri: the same name resumes, or returns"
         " the finished outcome; a new one is made up when none is given.",
@@ -420,4 +423,17 @@ class TrainConfig(PrepareConfig):
                 "training.batch_size must be at least cluster.num_workers"
                 f" ({self.cluster.most_workers}), got {self.training.batch_size}"
             )
+        return self
+
+
+class DoctorConfig(JobConfig):
+    """Settings of ``jobs/doctor.py``."""
+
+    storage: StorageConfig = StorageConfig()
+    run: RunName = Field(None, description="The name of the run to look at, under storage.uri.")
+
+    @model_validator(mode="after")
+    def _run_is_named(self) -> Self:
+        if self.run is None:
+            raise ValueError("run must name the run to look at, got none")
         return self

@@ -60,9 +60,12 @@ class S3:
         self.client().create_bucket(Bucket=name)
         return name
 
-    def stranger(self) -> "S3":
-        """A user whom this server knows and allows nothing."""
-        return _user(self, f"stranger-{uuid.uuid4().hex[:8]}", allowed=())
+    def stranger(self, *allowed: str) -> "S3":
+        """A user whom this server knows and allows nothing but actions such as ``s3:ListBucket``.
+
+        Of a server that keeps users as AWS does; swift's are settled when it starts.
+        """
+        return _user(self, f"stranger-{uuid.uuid4().hex[:8]}", allowed)
 
 
 @contextmanager
@@ -119,8 +122,13 @@ def s3_server() -> Iterator[S3]:
 @pytest.fixture
 def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
     """The server, with this process's environment pointing at it."""
+    point_at(s3_server, monkeypatch)
+    return s3_server
+
+
+def point_at(server: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process's environment lead to ``server`` and to no other."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in s3_server.environment.items():
+    for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    return s3_server

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fer_ray.config import JobConfig, PrepareConfig, TrainConfig
+from fer_ray.config import DoctorConfig, JobConfig, PrepareConfig, TrainConfig
 from fer_ray.settings import SettingsError, parse, recipe_names
 
 
@@ -42,6 +42,7 @@ def test_every_recipe_suits_every_job(recipe: str) -> None:
     for settings in (TrainConfig, PrepareConfig):
         flags = ["--config", recipe, "--data.uri", "demo:"]
         assert parse(flags, settings, "Does.", "job").data.uri == "demo:"
+    assert parse(["--config", recipe, "--run", "a"], DoctorConfig, "Does.", "job").run == "a"
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
@@ -149,8 +150,9 @@ def fields(settings: type[JobConfig]) -> dict[str, Any]:
     return flat
 
 
-def test_every_setting_is_described() -> None:
-    bare = [key for key, field in fields(TrainConfig).items() if not field.get("description")]
+@pytest.mark.parametrize("settings", [TrainConfig, DoctorConfig])
+def test_every_setting_is_described(settings: type[JobConfig]) -> None:
+    bare = [key for key, field in fields(settings).items() if not field.get("description")]
     assert bare == []
 
 

@@ -9,9 +9,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import JsonValue
 
 from fer_ray.runs.faults import MissingError
 from fer_ray.runs.layout import (
@@ -21,30 +21,12 @@ from fer_ray.runs.layout import (
     checkpoint_folder,
     checkpoint_step,
 )
+from fer_ray.runs.promises import PLAIN_NAME, FilePromise, Manifest, parsed
 from fer_ray.runs.storage import Store
-
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
 
 
 class DamagedError(ValueError):
     """A checkpoint is not what its manifest says; the text names the file."""
-
-
-class FilePromise(BaseModel):
-    """What a manifest says of one file."""
-
-    size: int
-    sha256: str
-
-
-class Manifest(BaseModel):
-    """What makes a folder a checkpoint: ``manifest.json``."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    step: int
-    files: dict[Name, FilePromise]
-    about: dict[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -112,14 +94,14 @@ def write(
         StorageError: the storage refuses.
     """
     for name in files:
-        if not re.fullmatch(_NAME, name) or name == MANIFEST:
+        if not re.fullmatch(PLAIN_NAME, name) or name == MANIFEST:
             raise ValueError(f"a checkpoint's file must have a plain name, got {name!r}")
     promises = {
-        name: FilePromise(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
     }
-    manifest = Manifest(step=step, files=promises, about=dict(about))
-    text = json.dumps(manifest.model_dump(), indent=1, allow_nan=False)
+    said = {"schema_version": SCHEMA_VERSION, "step": step, "files": promises, "about": dict(about)}
+    text = json.dumps(said, indent=1, allow_nan=False)
     folder = checkpoint_folder(step)
     may()
     delete(run, step)
@@ -152,16 +134,9 @@ def read(run: Store, step: int) -> tuple[dict[str, bytes], Mapping[str, JsonValu
     Raises:
         DamagedError: there is no readable manifest, or a file is not what it says.
     """
-    manifest = _manifest(run, step)
-    files = {}
-    for name, promised in manifest.files.items():
-        key = f"{checkpoint_folder(step)}/{name}"
-        data = _content(run, key)
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != promised.sha256:
-            raise DamagedError(f"{key} must have SHA-256 {promised.sha256}, got {digest}")
-        files[name] = data
-    return files, manifest.about
+    promised = manifest(run, step)
+    files = {name: content(run, step, name, one) for name, one in promised.files.items()}
+    return files, promised.about
 
 
 def newest(run: Store, needs: Needs = nothing) -> Loaded:
@@ -213,29 +188,38 @@ def _seen(run: Store, step: int, sizes: Mapping[str, int]) -> Seen:
     if MANIFEST not in sizes:
         return Seen(step, "incomplete", {}, f"{folder} has no {MANIFEST}: it was not finished")
     try:
-        manifest = _manifest(run, step)
+        said = manifest(run, step)
     except DamagedError as error:
         return Seen(step, "damaged", {}, str(error))
-    for name, promised in manifest.files.items():
+    for name, promised in said.files.items():
         if sizes.get(name) != promised.size:
             got = f"{sizes[name]}" if name in sizes else "nothing"
             fault = f"{folder}/{name} must be of {promised.size} bytes, got {got}"
-            return Seen(step, "damaged", manifest.about, fault)
-    return Seen(step, "complete", manifest.about)
+            return Seen(step, "damaged", said.about, fault)
+    return Seen(step, "complete", said.about)
 
 
-def _manifest(run: Store, step: int) -> Manifest:
-    """The manifest of one checkpoint."""
+def manifest(run: Store, step: int) -> Manifest:
+    """The manifest of one checkpoint; raises as ``read``."""
     key = f"{checkpoint_folder(step)}/{MANIFEST}"
+    text = _content(run, key)
     try:
-        manifest = Manifest.model_validate_json(_content(run, key))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        what = ".".join(map(str, first["loc"])) or "it"
-        raise DamagedError(f"{key} must be a manifest, but {what}: {first['msg']}") from error
-    if manifest.step != step:
-        raise DamagedError(f"{key} must be of step {step}, got {manifest.step}")
-    return manifest
+        found = parsed(text)
+    except ValueError as error:
+        raise DamagedError(f"{key} must be a manifest, but {error}") from error
+    if found.step != step:
+        raise DamagedError(f"{key} must be of step {step}, got {found.step}")
+    return found
+
+
+def content(run: Store, step: int, name: str, promised: FilePromise) -> bytes:
+    """One file of a checkpoint, its hash verified; raises as ``read``."""
+    key = f"{checkpoint_folder(step)}/{name}"
+    data = _content(run, key)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != promised.sha256:
+        raise DamagedError(f"{key} must have SHA-256 {promised.sha256}, got {digest}")
+    return data
 
 
 def _content(run: Store, key: str) -> bytes:

@@ -48,6 +48,12 @@ def epoch_metrics(epoch: int) -> str:
     return f"{EPOCHS}/epoch-{epoch:05d}.json"
 
 
+def metrics_epoch(key: str) -> int | None:
+    """The epoch whose metrics ``key`` holds; ``None`` if it is not an epoch's."""
+    found = re.fullmatch(rf"{EPOCHS}/epoch-(\d{{5,}})\.json", key)
+    return int(found[1]) if found else None
+
+
 def worker_group(attempt: int, group: int) -> str:
     """The key of what is told of a worker group of an attempt at the run; keys sort by time."""
     return f"{GROUPS}/attempt-{attempt:04d}-group-{group:04d}.json"

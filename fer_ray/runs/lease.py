@@ -19,6 +19,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fer_ray.runs import versioned
 from fer_ray.runs.faults import MissingError, StorageError
 from fer_ray.runs.layout import LEASE
 from fer_ray.runs.storage import Store, store
@@ -141,7 +142,8 @@ class Lease:
 def acquire(run: Store, ttl_s: float) -> Lease:
     """The lease of ``run``, to be entered.
 
-    Waits for another holder to release it, or to be silent for its time to live and a third more.
+    Waits for another holder to release it, or to be silent for its time to live and a third more
+    (and for as long as a renewal takes).
 
     Args:
         run: the run's folder.
@@ -200,7 +202,8 @@ def _wait_for(run: Store, seen: Terms) -> None:
     Raises:
         HeldError: it renewed.
     """
-    patience = seen.ttl_s * (1 + 1 / RENEWALS_A_TTL)
+    renewing_s = versioned.SETTLE_S if seen.rule == "last" else 0.0
+    patience = seen.ttl_s * (1 + 1 / RENEWALS_A_TTL) + renewing_s
     logger.info("the run is held by %s; waiting %.0f s at most", seen.who(), patience)
     until = time.monotonic() + patience
     while time.monotonic() < until:
@@ -216,10 +219,16 @@ def _wait_for(run: Store, seen: Terms) -> None:
 def _change(run: Store, guard: Guard, fields: Callable[[Terms], dict[str, object]]) -> Terms:
     """Write the terms with other ``fields``, over whatever the guard's side wrote meanwhile."""
     place = register(run, LEASE, guard.rule)
+    wanted: dict[str, object] = {}
     while True:
         version = place.read()
         terms = guard._check(_parsed(run, version))  # noqa: SLF001 of this room
-        changed = terms.model_copy(update=fields(terms))
+        # Driver and worker groups change one lease. Where the last to write is believed, who wrote
+        # after this side has read what it wrote: to write again would go on for ever.
+        if wanted and guard.rule == "last" and wanted.items() <= terms.model_dump().items():
+            return terms
+        wanted = fields(terms)
+        changed = terms.model_copy(update=wanted)
         if place.write(_text(changed), version):
             return changed
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from fer_ray import plain_yaml
 from fer_ray.runs.layout import CONFIG, GROUPS, SCHEMA_VERSION
 from fer_ray.runs.storage import Store
 
@@ -35,13 +36,15 @@ def read_config(run: Store) -> dict[str, Any] | None:
     Raises:
         ValueError: they are of another ``schema_version``, or no sections of settings.
     """
-    if not run.exists(CONFIG):
-        return None
-    content = run.read_bytes(CONFIG)
+    return parsed_config(run.read_bytes(CONFIG)) if run.exists(CONFIG) else None
+
+
+def parsed_config(content: bytes) -> dict[str, Any]:
+    """The settings in the ``content`` of ``config.yaml``; raises as ``read_config``."""
     try:
         text = content.decode()
-        settings = yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        settings = plain_yaml.load(text)
+    except ValueError as error:
         raise ValueError(f"{CONFIG} must be YAML, got other content") from error
     head = text.partition("\n")[0]
     if f"{head}\n" != _HEAD:
@@ -71,11 +74,11 @@ def read_document(run: Store, key: str) -> dict[str, Any] | None:
         return None
     try:
         document = json.loads(run.read_bytes(key).decode())
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{key} must be JSON, got other content") from error
     version = document.pop("schema_version", None) if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise ValueError(f"{key} must be of schema_version {SCHEMA_VERSION}, got {version}")
+        raise ValueError(f"{key} must be of schema_version {SCHEMA_VERSION}, got {version!r:.60}")
     return dict(document)
 
 

@@ -160,13 +160,19 @@ class Store:
 
         Names that a write has not finished are left out.
         """
+        return [entry for entry in self._files(prefix) if not _PART.fullmatch(entry.key)]
+
+    def unfinished(self) -> list[str]:
+        """What ``listing`` leaves out: writes that are under way, or whose process was killed."""
+        return [entry.key for entry in self._files("") if _PART.fullmatch(entry.key)]
+
+    def _files(self, prefix: str) -> list[Entry]:
         under = pafs.FileSelector(self.path(prefix), recursive=True, allow_not_found=True)
         infos = self.tried("readable", lambda: self.filesystem.get_file_info(under))
         start = len(self.path("x")) - 1
         files = (info for info in infos if info.type == pafs.FileType.File)
         entries = (Entry(info.path[start:], info.size) for info in files)
-        whole = (entry for entry in entries if not _PART.fullmatch(entry.key))
-        return sorted(whole, key=lambda entry: entry.key)
+        return sorted(entries, key=lambda entry: entry.key)
 
 
 def store(uri: str, setting: str = "storage.uri") -> Store:

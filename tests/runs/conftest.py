@@ -7,12 +7,12 @@ import pytest
 from fer_ray.runs.storage import Store, store
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", "s3", "swift"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty run folder, on this machine's disk and then on a real S3 server."""
+    """An empty run folder, on this machine's disk and on two real S3 servers of their own kinds."""
     if request.param == "local":
         return store(f"{tmp_path}/runs/one")
-    return store(f"s3://{request.getfixturevalue('s3').bucket()}/runs/one")
+    return store(f"s3://{request.getfixturevalue(request.param).bucket()}/runs/one")
 
 
 @pytest.fixture

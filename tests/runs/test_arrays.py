@@ -65,6 +65,6 @@ def test_unpacking_runs_no_code(tmp_path: Path) -> None:
             return os.mkdir, (f"{tmp_path}/exploded",)
 
     np.savez(tmp_path / "bomb.npz", w=np.array([Bomb()], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match="must hold numbers row by row, got object"):
         arrays.unpack((tmp_path / "bomb.npz").read_bytes())
     assert not (tmp_path / "exploded").exists()

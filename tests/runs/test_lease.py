@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,9 +16,16 @@ from fer_ray.runs.storage import Store, store
 
 TTL_S = 1.5
 
+
+@pytest.fixture(autouse=True)
+def _servers_beside_these_tests_write_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versioned, "SETTLE_S", 0.5)  # of the rule "last", which swift needs
+
+
 HOLD = """
 import sys, threading
-from fer_ray.runs import lease, storage
+from fer_ray.runs import lease, storage, versioned
+versioned.SETTLE_S = float(sys.argv[3])
 with lease.acquire(storage.store(sys.argv[1]), float(sys.argv[2])) as mine:
     print("held", flush=True)
     try:
@@ -32,7 +40,7 @@ with lease.acquire(storage.store(sys.argv[1]), float(sys.argv[2])) as mine:
 def holder(run: Store, ttl_s: float = TTL_S) -> "Iterator[subprocess.Popen[str]]":
     """A process that holds the lease of ``run``."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, run.uri, str(ttl_s)],
+        [sys.executable, "-c", HOLD, run.uri, str(ttl_s), str(versioned.SETTLE_S)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -151,9 +159,55 @@ def test_a_version_that_has_changed_is_not_written_over(run: Store) -> None:
     assert [entry.key for entry in run.listing()] in (["one"], [".one.lock", "one"])
 
 
-def test_the_rule_is_found_by_trying(run: Store) -> None:
-    assert versioned.strongest(run, "one") == ("lock" if run.local else "conditions")
+@pytest.mark.parametrize(
+    ("run", "rule"),
+    [("local", "lock"), ("s3", "conditions"), ("swift", "last")],  # swift answers 501 to If-Match
+    indirect=["run"],
+)
+def test_the_rule_is_found_by_trying(run: Store, rule: versioned.Rule) -> None:
+    assert versioned.strongest(run, "one") == rule
     assert run.listing() == []
+
+
+@pytest.fixture
+def last_rule_run(local_run: Store) -> Store:
+    """A run on this machine's disk whose lease follows the rule of storage without conditions."""
+    free = lease.Terms(
+        owner="it", attempt=1, ttl_s=1, released=True, rule="last", host="here", pid=1
+    )
+    local_run.write_bytes("lease.json", free.model_dump_json().encode())
+    return local_run
+
+
+@pytest.mark.timeout(120)  # a driver that fights with its workers never ends
+def test_without_conditions_renewals_and_new_groups_do_not_write_over_each_other_for_ever(
+    last_rule_run: Store,
+) -> None:
+    with lease.acquire(last_rule_run, 0.6) as mine:  # a renewal is nearly always under way
+        groups: list[int | None] = []
+        thread = threading.Thread(
+            target=lambda: groups.extend(mine.guard.next_group().group for _ in range(3)),
+            daemon=True,
+        )
+        thread.start()
+        thread.join(20)
+        assert groups == [1, 2, 3]
+        beat = terms(last_rule_run).beat
+        deadline = time.monotonic() + 20
+        while terms(last_rule_run).beat == beat:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_without_conditions_a_holder_that_lives_keeps_it_however_short_its_time_to_live(
+    last_rule_run: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versioned, "SETTLE_S", 1.0)
+    with holder(last_rule_run, ttl_s=0.6) as process:  # less than a renewal takes
+        while terms(last_rule_run).beat == 0:
+            time.sleep(0.01)
+        with pytest.raises(lease.HeldError, match=f"process {process.pid} on .* is at work"):
+            lease.acquire(last_rule_run, TTL_S)
 
 
 def test_without_conditions_the_last_writer_is_believed(

@@ -90,8 +90,8 @@ def test_a_deletion_that_cannot_end_leaves_no_checkpoint(mounted: Path, tmp_path
 
 
 def test_what_a_kept_one_needs_is_kept_and_looked_at(run: Store) -> None:
-    for step, best in ((1, 1), (2, 2), (3, 2), (4, 2)):
-        checkpoint.write(run, step, FILES, {"best": best})
+    for step, its_best in ((1, 1), (2, 2), (3, 2), (4, 2)):
+        checkpoint.write(run, step, FILES, {"best": its_best})
     assert retention.keep(run, 2, needs=best) == [1]
     assert checkpoint.newest(run, best).step == 4
     run.write_bytes("checkpoints/step-00000002/weights.npz", b"W" * 1000)

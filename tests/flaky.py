@@ -6,11 +6,15 @@ Everything that gets through comes from the real server behind it.
 import socket
 import socketserver
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import urlsplit
+
+import pytest
+
+from tests.s3_server import S3
 
 Trouble = Literal["drops", "busy"]
 
@@ -107,3 +111,11 @@ class Flaky:
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def flaky(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
+    """What stands between this process and the S3 server, and fails when told to."""
+    with Flaky(s3.endpoint) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.endpoint)
+        yield between

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from fer_ray.faces import demo
 from fer_ray.faces.formats import RAW_SCHEMA, USAGES
 from fer_ray.faces.rows import face_ids, images_of
 from fer_ray.runs.storage import store
+from tests.flaky import Flaky
+from tests.s3_server import S3
 
 FACES = np.random.default_rng(1).integers(256, size=(10, 48, 48), dtype=np.uint8)
 LABELS = [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
@@ -183,3 +187,24 @@ def test_the_shared_faces_are_read(shared_faces: Path) -> None:
     assert table["source"].to_pylist() == [f"faces.parquet:{n}" for n in range(32_298)]
     assert pc.count_distinct(table["id"]).as_py() == 30_769
     assert table["votes"].null_count < len(table)
+
+
+def test_parquet_on_storage_that_fails_for_a_while_is_read_whole(flaky: Flaky, s3: S3) -> None:
+    there = store(f"s3://{s3.bucket()}/faces", "data.uri")
+    table = pa.table({"image": [png(face) for face in FACES] * 300, "label": LABELS * 300})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    there.write_bytes("all.parquet", sink.getvalue())
+    row = {"path": there.path("all.parquet"), "name": "all.parquet", "group": 0}
+    flaky.trouble = "drops"
+    parts: list[pa.Table] = []
+    tables = reading.parquet_tables(row, there)
+    reader = threading.Thread(target=lambda: parts.extend(part for part, _ in tables))
+    reader.start()
+    deadline = time.monotonic() + 60
+    while flaky.refused < 3:
+        assert time.monotonic() < deadline
+    flaky.trouble = None
+    reader.join(60)
+    assert len(parts) > 1
+    assert pa.concat_tables(parts).equals(table)

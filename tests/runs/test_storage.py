@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -281,14 +281,6 @@ def test_a_reader_never_sees_half_a_file(run: Store) -> None:
     assert {len(page) for page in seen} == {500_000}
     assert all(len(set(page)) == 1 for page in seen)
     assert len({page[0] for page in seen}) > 1
-
-
-@pytest.fixture
-def flaky(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
-    """What stands between this process and the S3 server, and fails when told to."""
-    with Flaky(s3.endpoint) as between:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.endpoint)
-        yield between
 
 
 @pytest.mark.parametrize("trouble", ["drops", "busy"])

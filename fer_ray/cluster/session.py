@@ -200,8 +200,9 @@ def _check_a_node_alone(settings: ClusterConfig) -> None:
         if workers * settings.cpus_per_worker > max(0, cpus - DATA_CPUS):
             raise ValueError(
                 f"cluster.cpus_per_worker must leave {DATA_CPUS} CPU of a node to Ray Data however"
-                f" many of cluster.num_workers ({settings.fewest_workers} to {settings.most_workers}) it takes, got"
-                f" {settings.cpus_per_worker:g}: {workers} fill a node of {cpus:g}"
+                f" many of cluster.num_workers ([{settings.fewest_workers},"
+                f" {settings.most_workers}]) it takes, got {settings.cpus_per_worker:g}:"
+                f" {workers} fill a node of {cpus:g}"
             )
 
 

@@ -5,9 +5,13 @@ from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_loader
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from fer_ray import plain_yaml
+
+_MODE = "plain_yaml"  # of jsonargparse: how it reads the value of a flag
 
 
 def parser_of(
@@ -19,7 +23,9 @@ def parser_of(
     default_recipe: str,
 ) -> ArgumentParser:
     """A parser with a flag for every field; values are YAML, judged later by ``settings``."""
+    set_loader(_MODE, _value, (ValueError,))
     parser = ArgumentParser(
+        parser_mode=_MODE,
         prog=f"{job}.py",
         usage="%(prog)s [--config NAME_OR_FILE] [--section.field VALUE ...]",
         description=about,
@@ -51,6 +57,12 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """The section that ``field`` is, if it is one."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _value(text: str) -> Any:
+    """What a flag's text stands for; no setting is a mapping or a date, so that is text."""
+    value = plain_yaml.load(text)
+    return value if value is None or isinstance(value, bool | int | float | list) else text
 
 
 def _add(group: Any, key: str, field: FieldInfo, given: Mapping[str, Any]) -> None:

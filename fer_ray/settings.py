@@ -1,6 +1,5 @@
 """From argv and recipes to settings, or to one sentence that says what is wrong with them."""
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -11,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from pydantic import BaseModel, ValidationError
 
+from fer_ray import plain_yaml
 from fer_ray.config import JobConfig, TrainConfig, local_path
 from fer_ray.flags import parser_of, section_of
 
@@ -43,7 +43,7 @@ def parse(argv: Sequence[str], settings: type[C], about: str, job: str) -> C:
     known = dict(_flat(_defaults(TrainConfig))) | dict(_flat(_defaults(settings)))
     for key in given:
         if key not in known:
-            raise SettingsError(f"{key} is not a setting; --help lists them")
+            raise SettingsError(f"{_one_line(key)} is not a setting; --help lists them")
     ours = {key: value for key, value in given.items() if key in dict(_flat(_defaults(settings)))}
     parser = parser_of(settings, about, job, ours, recipe_names(), DEFAULT_RECIPE)
     try:
@@ -63,15 +63,6 @@ def parse(argv: Sequence[str], settings: type[C], about: str, job: str) -> C:
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     return sorted(p.name.removesuffix(".yaml") for p in _RECIPES.iterdir() if p.name[0] != ".")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-4`` is a number, as in YAML 1.2 and on the command line."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
 
 
 def _without_configs(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -96,7 +87,7 @@ def _load(name: str) -> dict[str, Any]:
     """The settings of a recipe by name, or of a YAML file by path."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
         path = Path(name).expanduser()
-        if not path.is_file():
+        if not _exists(path) or not path.is_file():
             raise SettingsError(f"--config must name an existing file, got {name!r}")
         content = path.read_bytes
     elif name in recipe_names():
@@ -106,8 +97,8 @@ def _load(name: str) -> dict[str, Any]:
             f"--config must be one of {', '.join(recipe_names())} or a YAML file, got {name!r}"
         )
     try:
-        loaded = yaml.load(content().decode(), _Loader)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        loaded = plain_yaml.load(content().decode())
+    except (OSError, ValueError) as error:
         raise SettingsError(f"--config {name} must be YAML: {_one_line(str(error))}") from error
     if loaded is None:
         return {}
@@ -185,10 +176,18 @@ def _check_paths(config: JobConfig) -> None:
     for section, field in (("data", "uri"), ("model", "pretrained")):
         uri = getattr(getattr(config, section, None), field, None)
         path = None if uri is None else local_path(uri)
-        if path is not None and not Path(path).exists():
+        if path is not None and not _exists(Path(path)):
             raise SettingsError(
                 f"{section}.{field} must be an existing file or folder, got {uri!r}"
             )
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something at ``path``; never where its name is too long for any file."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _one_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """A prepared dataset: Parquet files, a folder a side, and the manifest that makes it whole.
 
-A file that its manifest does not name, or names with another size or content, is not read.
+A file that its manifest does not name, or names with another size or content, is not read; nor is
+one whose rows are not faces, for the manifest may be a stranger's.
 """
 
 import hashlib
@@ -8,15 +9,58 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from fer_ray.cluster.stream import Faces
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.faces.rows import SCHEMA
 from fer_ray.runs import layout
+from fer_ray.runs.promises import first_fault
 from fer_ray.runs.storage import store
+
+_PART = r"^(?:(?:train|validation|test)/part-[0-9]{5,}|refused)\.parquet$"
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _File(BaseModel):
+    """What a manifest says of one file."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str = Field(pattern=_PART)
+    rows: _Count
+    bytes: _Count
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+def _by_side_and_emotion(counts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    if set(counts) != set(layout.SIDES) or any(
+        set(one) != set(EMOTIONS) for one in counts.values()
+    ):
+        raise ValueError("must be of every side and emotion")
+    return counts
+
+
+class _Manifest(BaseModel):
+    """What is read of a manifest, wherever it comes from."""
+
+    model_config = ConfigDict(strict=True)
+
+    settings: dict[str, dict[str, JsonValue] | _Count]
+    counts: Annotated[dict[str, dict[str, _Count]], AfterValidator(_by_side_and_emotion)]
+    leaky: bool
+    validation: str | None
+    duplicates: dict[str, _Count]
+    rows: _Count
+    refused_rows: _Count
+    content: str
+    files: list[_File]
 
 
 @dataclass(frozen=True)
@@ -60,20 +104,24 @@ def open_prepared(uri: str, setting: str = "data.uri") -> Prepared:
         ValueError: the manifest is another version's or no dataset's, or a file is not as it says.
     """
     there = store(uri, setting)
+    another = f"{setting} must hold a prepared dataset's {layout.MANIFEST}, got {there.uri}"
+    content = there.read_bytes(layout.MANIFEST)
     try:
-        manifest = json.loads(there.read_bytes(layout.MANIFEST))
-        version, files = manifest["schema_version"], manifest["files"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{setting} must hold a prepared dataset's {layout.MANIFEST}, got {there.uri}"
-        ) from error
+        manifest = json.loads(content.decode())
+        version = manifest["schema_version"]
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ValueError(another) from error
     if version != layout.SCHEMA_VERSION:
         raise ValueError(
-            f"{setting} must be a dataset of schema version {layout.SCHEMA_VERSION}, got {version}"
-            f" in {there.uri}"
+            f"{setting} must be a dataset of schema version {layout.SCHEMA_VERSION},"
+            f" got {version!r:.60} in {there.uri}"
         )
+    try:
+        _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        raise ValueError(f"{another}, with {first_fault(error)}") from error
     sizes = {entry.key: entry.size for entry in there.listing()}
-    for file in files:
+    for file in manifest["files"]:
         if sizes.get(file["name"]) != file["bytes"]:
             raise ValueError(
                 f"{setting} must hold a prepared dataset that is whole, got"
@@ -104,7 +152,39 @@ def _read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
             f"{setting} must hold a prepared dataset that is whole, got other bytes in"
             f" {file['name']} of {uri}{_mend(setting)}"
         )
-    return pq.read_table(io.BytesIO(content)).combine_chunks()
+    try:
+        return faces_of(content, file["rows"])
+    except ValueError as error:
+        raise ValueError(
+            f"{setting} must hold a prepared dataset of faces, got {file['name']} of {uri}:"
+            f" {error}{_mend(setting)}"
+        ) from error
+
+
+def faces_of(content: bytes, rows: int) -> pa.Table:
+    """The faces in the ``content`` of one file, of which there must be ``rows``.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    try:
+        footer = pq.read_metadata(io.BytesIO(content))
+        schema = footer.schema.to_arrow_schema()
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ValueError("it must be Parquet that can be read") from error
+    if not schema.equals(SCHEMA) or footer.num_rows != rows:
+        got = f"{footer.num_rows} rows of {', '.join(schema.names)!r:.80}"
+        raise ValueError(f"it must hold {rows} faces, got {got}")
+    try:
+        table = pq.read_table(io.BytesIO(content)).combine_chunks()
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError("it must be Parquet that can be read") from error
+    empty = [name for name in ("id", "label", "image", "origin") if table[name].null_count]
+    if empty or len(table) != rows:
+        raise ValueError(f"it must hold {rows} faces, got {len(table)}, some without {empty}")
+    if not pc.all(pc.is_in(table["label"], pa.array(range(len(EMOTIONS)), pa.int8()))).as_py():
+        raise ValueError(f"its labels must be 0 to {len(EMOTIONS) - 1}, got others")
+    return table
 
 
 def write_part(uri: str, name: str, rows: pa.Table) -> dict[str, Any]:

@@ -132,8 +132,12 @@ def parquet_groups(there: Store, file: File) -> list[int]:
 
 
 def _footer(there: Store, file: File) -> tuple[pq.FileMetaData, pa.Schema]:
-    footer = pq.read_metadata(file.path, filesystem=there.filesystem)
-    return footer, footer.schema.to_arrow_schema()
+    try:
+        footer = pq.read_metadata(file.path, filesystem=there.filesystem)
+        return footer, footer.schema.to_arrow_schema()
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # Python's, over names that are not UTF-8; Ray Data's, over what is said of its own types.
+        raise pa.ArrowInvalid("a schema must be one that can be read") from error
 
 
 def head(there: Store, file: File, size: int) -> bytes:
@@ -155,8 +159,13 @@ def _listed(there: Store) -> list[File]:
     if root.type == pafs.FileType.File:
         return [_file(root, there.root.rpartition("/")[0])]
     under = pafs.FileSelector(there.root, recursive=True)
-    infos = there.tried("readable", lambda: look(under))
-    files = [_file(info, there.root) for info in infos if info.type == pafs.FileType.File]
+    try:
+        infos = there.tried("readable", lambda: look(under))
+        files = [_file(info, there.root) for info in infos if info.type == pafs.FileType.File]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"data.uri must hold files whose names are UTF-8, got others in {there.uri}"
+        ) from error
     return sorted(
         (file for file in files if not folders.is_litter(file.name)), key=lambda file: file.name
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from fer_ray.faces.emotions import label_of
-from fer_ray.faces.pixels import is_list_type
+from fer_ray.faces.pixels import is_list_type, plain_type
 
 _SPELLINGS = {  # of a column's name; the first that is there wins
     "label": ("emotion", "label", "class", "labels"),
@@ -60,9 +60,13 @@ def parquet_columns(schema: pa.Schema) -> Columns:
 
     Raises:
         ValueError: no column of labels, or none of images, or a class that is no emotion, or
-            tensors that are not stored row by row.
+            tensors that are not stored row by row, or values that are not plain.
     """
     columns = _named(schema.names)
+    places = (columns.label, columns.image, columns.usage, columns.votes, columns.origin)
+    for place in places:
+        if place is not None:
+            _check_plain(schema.field(place))
     _check_row_major(schema.field(columns.image))
     if columns.votes is not None and not is_list_type(schema.field(columns.votes).type):
         columns = columns._replace(votes=None)
@@ -74,7 +78,8 @@ def parquet_columns(schema: pa.Schema) -> Columns:
 
 def _named(names: Sequence[str]) -> Columns:
     """Where the columns are by name; case and surrounding blanks do not count."""
-    places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
+    cleaned = [name.strip().lower() for name in names]
+    places = {name: place for place, name in enumerate(cleaned)}
     found = {
         role: next((places[name] for name in spellings if name in places), None)
         for role, spellings in _SPELLINGS.items()
@@ -85,6 +90,12 @@ def _named(names: Sequence[str]) -> Columns:
             "data.uri must have a column of labels (emotion, label or class) and one of faces"
             f" (pixels or image), got {', '.join(names)!r:.100}"
         )
+    for place in found.values():
+        if place is not None and cleaned.count(cleaned[place]) > 1:
+            raise ValueError(
+                "data.uri must have one column of each name,"
+                f" got several named {names[place]!r:.40}"
+            )
     return Columns(len(names), label, image, found["usage"], found["votes"], found["origin"])
 
 
@@ -98,10 +109,27 @@ def _check_row_major(images: pa.Field) -> None:
         )
 
 
+def _check_plain(column: pa.Field) -> None:
+    """Raise if values of ``column`` hold an extension type, within which only Arrow looks.
+
+    Python's value of an extension type is whatever the library that registered it makes of the
+    bytes: Ray Data's ``arrow_pickled_object`` unpickles them, which runs any code.
+    """
+    kinds = [plain_type(column.type)]
+    while kinds:
+        kind = kinds.pop()
+        if isinstance(kind, pa.BaseExtensionType):
+            raise ValueError(f"column {column.name!r:.40} must hold plain values, got {kind}")
+        if pa.types.is_dictionary(kind):
+            kinds.append(kind.value_type)
+        else:
+            kinds += [kind.field(child).type for child in range(kind.num_fields)]
+
+
 def _hugging_face_classes(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
     try:
         told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"metadata 'huggingface' must be JSON, got: {error}") from error
     match told:
         case {"info": {"features": {**features}}}:

@@ -134,10 +134,9 @@ def _csv_face(line: bytes, columns: Columns) -> Face:
 
 
 def _parquet_face(row: tuple[Any, ...], columns: Columns, usage: str, settings: DataConfig) -> Face:
-    # Arrow's lists stay what they are: as Python's, 2,304 numbers would cost 50 times the time.
-    label, image, own_usage, votes, origin = (
-        value if value is None or is_list(value) else value.as_py() for value in row
-    )
+    label, image, own_usage, votes, origin = map(_told, row)
+    # No list is a word: what it is stands for it in the reason.
+    label, own_usage = (value.type if is_list(value) else value for value in (label, own_usage))
     if origin in ("generator", "smote"):  # another word is another table's own business
         raise ValueError(f"a face must be real, got one made by {origin}")
     return Face(
@@ -146,6 +145,19 @@ def _parquet_face(row: tuple[Any, ...], columns: Columns, usage: str, settings: 
         usage if columns.usage is None else _usage(own_usage),
         None if votes is None else _votes(votes),
     )
+
+
+def _told(value: Any) -> Any:
+    """An Arrow value as Python's, but a list that is not null as it is.
+
+    As Python's, 2,304 numbers would cost 50 times the time.
+    """
+    if value is None or is_list(value):
+        return value
+    try:
+        return value.as_py()
+    except OverflowError as error:  # dates and times go further there than here
+        raise ValueError(f"a value must be one of Python's, got {value.type}: {error}") from error
 
 
 def _face_of_value(value: Any, settings: DataConfig) -> np.ndarray:

@@ -1,8 +1,9 @@
 """From the bytes of an image file to a face, or the reason why not.
 
-Nothing is decoded before the file's head has told its size and its structure that it is whole: a
-few bytes can stand for gigabytes, and a decoder may fill what is missing with grey. PNG and JPEG
-only: every further decoder is one more that hostile files may reach.
+Nothing is decoded before the file's head has told its size and its structure that it is whole and
+holds no more: a few bytes can stand for gigabytes or hours, and a decoder may fill what is missing
+with grey. Where a decoder could understand a file otherwise than this room does, it is refused. PNG
+and JPEG only: every further decoder is one more that hostile files may reach.
 """
 
 import re
@@ -23,6 +24,9 @@ _NEXT_MARKER = re.compile(rb"\xff(?=[^\x00\xd0-\xd7\xff])", re.DOTALL)
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}  # tables among 0xC0–0xCF, which otherwise begin a frame
 _TRUNCATED = "an image must be whole, got one that is truncated"
+_MOST_SCANS = 100  # encoders write some ten; each costs a decoder a walk over all pixels
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_INFLATED_AT_ONCE = 2**16
 
 
 def face_of_image(data: bytes, max_pixels: int) -> np.ndarray:
@@ -42,8 +46,11 @@ def face_of_image(data: bytes, max_pixels: int) -> np.ndarray:
     if not data:
         raise ValueError("an image must not be empty, got 0 bytes")
     if data.startswith(PNG):
-        _check_size(_png_size(data), max_pixels)
-        key = _grey_key(data, _png_chunks(data))
+        size = _png_size(data)
+        _check_size(size, max_pixels)
+        chunks = _png_chunks(data)
+        _check_inflated(data, chunks[b"IDAT"], size)
+        key = _grey_key(data, chunks)
         image = _decoded(data, cv2.IMREAD_UNCHANGED)
         if key is not None and image.ndim == 2:
             image[image == key] = 0
@@ -120,8 +127,12 @@ def _grey_key(data: bytes, chunks: Mapping[bytes, bytes]) -> int | None:
 
 
 def _png_chunks(data: bytes) -> dict[bytes, bytes]:
-    """A PNG's chunks by kind, the last of each, having compared all checksums up to its end."""
+    """A PNG's chunks by kind, having compared all checksums up to its end.
+
+    The parts of its pixels (IDAT) are joined; of other kinds it is the last.
+    """
     chunks: dict[bytes, bytes] = {}
+    pixels: list[bytes] = []
     start = len(PNG)
     while start + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start)
@@ -131,22 +142,51 @@ def _png_chunks(data: bytes) -> dict[bytes, bytes]:
         if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise ValueError(f"an image must be undamaged, got a wrong checksum in {kind!r}")
         chunks[kind] = data[start + 8 : end - 4]
+        if kind == b"IDAT":
+            pixels.append(chunks[kind])
         if kind == b"IEND":
-            return chunks
+            return chunks | {b"IDAT": b"".join(pixels)}
         start = end
     raise ValueError(_TRUNCATED)
+
+
+def _check_inflated(data: bytes, pixels: bytes, size: tuple[int, int]) -> None:
+    """Refuse a PNG whose pixels inflate to more than its head says: a decoder inflates them all.
+
+    Twice what they take: an interlaced image has up to half as many rows again, each with a byte
+    for its filter.
+    """
+    depth, colour = data[24], data[25]
+    width, height = size
+    row = 1 + -(-width * depth * _PNG_CHANNELS.get(colour, 4) // 8)
+    left = 2 * height * row + 64
+    inflater = zlib.decompressobj()
+    rest = pixels
+    try:
+        while rest and not inflater.eof:
+            left -= len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+            rest = inflater.unconsumed_tail
+            if left < 0:
+                raise ValueError(
+                    f"an image must hold no more pixels than its head says ({width} × {height}),"
+                    " got more"
+                )
+    except zlib.error as error:
+        raise ValueError("an image must be undamaged, got one that cannot be inflated") from error
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     """``(width, height)`` of a JPEG, having walked its segments to the end-of-image marker.
 
     The walk skips what segments hold, so a thumbnail inside EXIF ends nothing
-    (https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B).
+    (https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B). libjpeg takes the first frame's size,
+    looks for a marker within what follows 0xFF00, and goes over all pixels in every scan.
     """
     size = None
+    scans = 0
     start = 2
     while start + 2 <= len(data):
-        if data[start] != 0xFF:
+        if data[start] != 0xFF or data[start + 1] == 0:
             raise ValueError("an image must be undamaged, got bytes between a JPEG's segments")
         marker = data[start + 1]
         if marker == 0xD9 and size:
@@ -158,9 +198,14 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             break
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and start + 9 <= len(data):
+            if size:
+                raise ValueError("a JPEG must have one frame, got several")
             height, width = struct.unpack_from(">HH", data, start + 5)
             size = width, height
         if marker == 0xDA:
+            scans += 1
+            if scans > _MOST_SCANS:
+                raise ValueError(f"a JPEG must have at most {_MOST_SCANS} scans, got more")
             found = _NEXT_MARKER.search(data, end)
             end = found.start() if found else len(data)
         start = end

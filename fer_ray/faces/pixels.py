@@ -65,7 +65,12 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not isinstance(column.type, pa.BaseExtensionType):
         return column
     chunks = [chunk.storage for chunk in column.chunks]
-    return pa.chunked_array(chunks, column.type.storage_type)
+    return pa.chunked_array(chunks, plain_type(column.type))
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of ``plain`` of a column of ``kind``."""
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
 def is_list_type(kind: pa.DataType) -> bool:

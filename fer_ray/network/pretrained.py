@@ -8,6 +8,8 @@ lacks (another head, batch normalisation) keeps its fresh weights. Nothing is un
 """
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +20,13 @@ import numpy as np
 from fer_ray.network.vgg19 import convolution_names
 
 Layers = Mapping[str, list[np.ndarray]]  # a layer's weights by its name, in Keras' order
+
+# All that Keras, h5py and zipfile raise over a file that is broken, or not what it says.
+_BROKEN = (
+    *(OSError, TypeError, ValueError, LookupError, AttributeError, ImportError, RuntimeError),
+    *(EOFError, zipfile.BadZipFile, zlib.error),
+)
+_REASON_CHARACTERS = 300
 
 # keras.applications.vgg19.preprocess_input: blue, green, red; subtracted, nothing divided.
 _IMAGENET_MEANS = np.array([103.939, 116.779, 123.68])
@@ -102,9 +111,10 @@ def _layers_of(path: Path) -> Layers:
         with h5py.File(path) as file:
             root = file.get("model_weights", file)  # a whole model's .h5 holds its weights there
             return _old_layers(root) if "layer_names" in root.attrs else _named_layers(root)
-    except (OSError, TypeError, ValueError, KeyError) as error:  # all that a broken file raises
+    except _BROKEN as error:
+        reason = " ".join(str(error).split())[:_REASON_CHARACTERS]
         raise ValueError(
-            f"model.pretrained must be a file of Keras weights, got {path}: {error}"
+            f"model.pretrained must be a file of Keras weights, got {path}: {reason}"
         ) from error
 
 

@@ -47,6 +47,11 @@ def parsed(content: bytes) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = " ".join(".".join(map(str, first["loc"])).split())[:_SHOWN_CHARACTERS]
-        raise ValueError(f"{place or 'it'}: {first['msg']}") from error
+        raise ValueError(first_fault(error)) from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """What is wrong where, on one line: ``files.a.npz.size: Field required``."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = " ".join(".".join(map(str, first["loc"])).split())[:_SHOWN_CHARACTERS]
+    return f"{place or 'it'}: {first['msg']}"

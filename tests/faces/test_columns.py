@@ -88,3 +88,22 @@ def test_no_header_crashes_it(header: bytes) -> None:
 def test_a_field_beyond_what_csv_reads_is_refused() -> None:
     with pytest.raises(ValueError, match="comma-separated values, got: field larger"):
         csv_fields('"' + "7" * 200_000 + '"')
+
+
+@pytest.mark.parametrize(
+    ("header", "twice"),
+    [(b"emotion,pixels,Emotion", "emotion"), (b"emotion,pixels,Usage, usage", "Usage")],
+)
+def test_a_column_that_is_there_twice_is_refused(header: bytes, twice: str) -> None:
+    with pytest.raises(ValueError, match=r"must have one column of each name, got several") as told:
+        csv_columns(header)
+    assert twice.lower() in str(told.value).lower()
+
+
+def test_values_that_only_another_library_understands_are_refused() -> None:
+    tensors = pa.fixed_shape_tensor(pa.uint8(), (48, 48))
+    label = pa.field("label", pa.int8())
+    assert parquet_columns(pa.schema([("image", tensors), label])).image == 0
+    within = pa.schema([("image", pa.struct([("bytes", pa.list_(tensors))])), label])
+    with pytest.raises(ValueError, match=r"^column 'image' must hold plain values, got extension<"):
+        parquet_columns(within)

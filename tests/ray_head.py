@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ray._private.utils import get_ray_address_file
+
 ROOT = Path(__file__).parents[1]
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 
@@ -58,15 +60,22 @@ class Node:
         for pid in doomed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.communicate(timeout=60)
+        self.wait()
 
     def ask_to_stop(self) -> None:
         """Send what Kubernetes sends to a pod: SIGTERM; the node drains before it ends."""
         self._process.terminate()
 
     def wait(self, timeout_s: float = 60) -> None:
-        """Return once it has ended."""
+        """Return once it has ended; what it left on the disk to be found by is gone then.
+
+        Ray on this machine would look for a cluster there that is no more: 11 s in each training.
+        """
         self._process.communicate(timeout=timeout_s)
+        found_by = Path(get_ray_address_file(None))
+        with suppress(FileNotFoundError):
+            if found_by.read_text().strip() == self.environment["RAY_ADDRESS"]:
+                found_by.unlink()
 
     @property
     def alive(self) -> bool:

@@ -7,6 +7,7 @@ state and changes nothing, so that a run which saves more often learns the same.
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,13 +93,15 @@ def train(
         epoch = min(epochs_after(number + 1, work.count, training.batch_size), training.epochs)
         if epoch > epochs_after(number, work.count, training.batch_size):
             _check_equal_ranks(state, total, world)
+            with clock.paused():
+                validation = _validate(work.validation, score, total, rank, world)
             record: dict[str, Any] = {
                 "epoch": epoch,
                 "step": progress.step,
                 "learning_rate": rate,
                 "train": _epoch_sums(state),
                 "batches": f"{tally.agree():08x}",
-                "validation": _validate(work.validation, score, total, rank, world),
+                "validation": validation,
                 "workers": world,
                 "leaky": work.leaky,
             } | clock.epoch()
@@ -182,34 +185,44 @@ def _validate(
 
 
 class Clock:
-    """Times an epoch and its steps: from one validation's end to the next's beginning."""
+    """Times an epoch and its steps, and what they wait for between two epochs but validation."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began = self._free = time.monotonic()
         self._waited: float | None = None
         self._faces = 0
 
     def stepping(self) -> None:
         """A step begins; the epoch's first ends what it waited for data, saving and reporting."""
         if self._waited is None:
-            self._waited = time.monotonic() - self._began
+            self._waited = time.monotonic() - self._free
 
     def trained(self, faces: int) -> None:
         """Count a step's faces."""
         self._faces += faces
         self._last_step = time.monotonic()
+        self._paused = 0.0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take what is done in the block, after the epoch's last step, for no wait."""
+        began = time.monotonic()
+        yield
+        self._paused += time.monotonic() - began
 
     def epoch(self) -> dict[str, float]:
         """The epoch's ``seconds``, ``images_per_s`` and what it waited; begins the next.
 
-        ``images_per_s`` is of its steps and of ``wait_s``, the time before the first of them.
+        ``wait_s`` is from the last step before the epoch to its first, without the pause between;
+        ``images_per_s`` is of the epoch's steps and of that time.
         """
         assert self._waited is not None
         now = time.monotonic()
         figures = {
             "seconds": now - self._began,
-            "images_per_s": self._faces / (self._last_step - self._began),
+            "images_per_s": self._faces / (self._last_step - self._free),
             "wait_s": self._waited,
         }
-        self._began, self._waited, self._faces = now, None, 0
+        self._began, self._free = now, self._last_step + self._paused
+        self._waited, self._faces = None, 0
         return figures

@@ -7,10 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from fer_ray.cluster.progress import Progress, best_of
-from fer_ray.cluster.steps import State
+from fer_ray.cluster.steps import Captured, State
 from fer_ray.cluster.work import Work
 from fer_ray.runs import arrays, checkpoint, metrics, retention, storage
 
@@ -35,6 +33,7 @@ class Saver:
 
     def __init__(self, work: Work, state: State, group: int) -> None:
         self._state = state
+        self._captured = state.capture()
         self._guard = replace(work.guard, group=group)
         self._store = storage.store(work.run_uri)
         self._keep = work.config.training.keep_checkpoints
@@ -52,7 +51,8 @@ class Saver:
         began = time.monotonic()
         if self._checkpoint:
             self._checkpoint.result()
-        self._checkpoint = self._submit(self._write, self._state.capture(), progress)
+        self._captured = self._state.capture(self._captured)
+        self._checkpoint = self._submit(self._write, self._captured, progress)
         self._waited_s += time.monotonic() - began
 
     def waited(self) -> float:
@@ -70,7 +70,7 @@ class Saver:
         self._guard.check()
         metrics.append(self._store, record["epoch"], record)
 
-    def _write(self, captured: dict[str, dict[str, np.ndarray]], progress: Progress) -> None:
+    def _write(self, captured: Captured, progress: Progress) -> None:
         files = {f"{part}{_ENDING}": arrays.pack(content) for part, content in captured.items()}
         checkpoint.write(
             self._store, progress.step, files, progress.asdict(), may=self._guard.check

@@ -19,6 +19,7 @@ from fer_ray.config import ClusterConfig, local_path
 
 DATA_CPUS = 1  # left to Ray Data's tasks, which would otherwise wait for ever
 _IN_A_POD = "RAY_USAGE_STATS_KUBERAY_IN_USE"  # KubeRay sets it in all pods that run Ray
+_NICENESS = "RAY_worker_niceness"
 _WORKING_COPIES = "/runtime_resources/working_dir_files/"  # where Ray unpacks --working-dir
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,9 @@ logger = logging.getLogger(__name__)
 def session(verbose: bool) -> Iterator[None]:
     """Join the cluster that RAY_ADDRESS names, or start Ray on this machine until the end.
 
-    A Ray that the process is already in (a test's, say) is used and left as it is.
+    A Ray that the process is already in (a test's, say) is used and left as it is. One that is
+    started here lets its workers run at the priority of all else, unless the environment says
+    otherwise: Ray's own choice, 15 below its services, cost training a twentieth of its CPU time.
     """
     if ray.is_initialized():
         yield
@@ -36,6 +39,8 @@ def session(verbose: bool) -> Iterator[None]:
     level = logging.INFO if verbose else logging.ERROR
     alone = not joins()
     logger.info("starting Ray on this machine" if alone else "joining the Ray cluster")
+    if alone:
+        os.environ.setdefault(_NICENESS, "0")
     with _own_handler(signal.SIGTERM):
         ray.init(
             address="local" if alone else None,

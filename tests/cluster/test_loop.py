@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fer_ray.cluster import loop
 from fer_ray.config import TrainConfig
 from fer_ray.runs import checkpoint, metrics
 from fer_ray.runs.storage import Store, store
@@ -63,3 +64,25 @@ def test_a_state_that_diverged_makes_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoint.complete(run) == []
     (epoch,) = metrics.read_all(run)
     assert None in (epoch["train"]["loss"], epoch["validation"]["loss"])
+
+
+def test_a_wait_is_all_between_two_epochs_steps_but_the_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now)
+    clock = loop.Clock()
+    now = 103.0
+    clock.stepping()
+    now = 105.0
+    clock.trained(40)
+    now = 106.0  # what follows the last step, before and after validation
+    with clock.paused():
+        now = 116.0
+    now = 118.0
+    assert clock.epoch() == {"seconds": 18, "images_per_s": 8, "wait_s": 3}
+    now = 119.0
+    clock.stepping()
+    now = 122.0
+    clock.trained(21)
+    assert clock.epoch() == {"seconds": 4, "images_per_s": 3, "wait_s": 4}

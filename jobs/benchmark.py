@@ -137,7 +137,7 @@ def balance(uri: str, target: int = 4_000, turns: int = 3) -> dict[str, float]:
 
 def training(
     width: float, batch_size: int = 48, steps: int = 120, turns: int = 2
-) -> dict[str, float]:
+) -> dict[str, float | list[int]]:
     """Images per second of ``jobs/train.py`` and of a bare ``train_on_batch`` loop, in turns.
 
     The job is the whole one (Ray Data, augmentation, one worker, validation, checkpoints); its
@@ -163,6 +163,8 @@ def training(
         "job_images_per_s": round(float(np.median(job)), 1),
         "train_on_batch_images_per_s": round(float(np.median(bare)), 1),
         "ratio": round(float(np.median(job) / np.median(bare)), 3),
+        "job_epochs": [round(rate) for rate in job],
+        "train_on_batch_turns": [round(rate) for rate in bare],
         "wait_between_epochs_s": round(float(np.median(waits)), 3),
     }
 

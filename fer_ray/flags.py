@@ -3,7 +3,7 @@
 import re
 from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_loader
 from pydantic import BaseModel
@@ -60,7 +60,7 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _value(text: str) -> Any:
-    """What a flag's text stands for; no setting is a mapping or a date, so that is text."""
+    """What a flag's text stands for; mappings and dates stay text."""
     value = plain_yaml.load(text)
     return value if value is None or isinstance(value, bool | int | float | list) else text
 
@@ -68,7 +68,8 @@ def _value(text: str) -> Any:
 def _add(group: Any, key: str, field: FieldInfo, given: Mapping[str, Any]) -> None:
     """Give ``group`` the flag of one field, its default taken from ``given`` where it is there."""
     default = given.get(key, field.default)
-    kinds = (field.annotation, *get_args(field.annotation))
+    mapping = get_origin(field.annotation) is dict  # its flag's text is read by the setting itself
+    kinds = () if mapping else (field.annotation, *get_args(field.annotation))
     bare = {"nargs": "?", "const": True} if field.annotation is bool else {}
     group.add_argument(
         f"--{key}",

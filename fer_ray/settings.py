@@ -131,7 +131,7 @@ def _validated(settings: type[C], nested: Mapping[str, Any]) -> C:
     try:
         return settings.model_validate(plain)
     except ValidationError as error:
-        raise SettingsError(_told(error)) from error
+        raise SettingsError(told(error)) from error
 
 
 _TOLD = {
@@ -147,10 +147,12 @@ _TOLD = {
     "string_type": "must be text",
     "finite_number": "must be a finite number",
     "tuple_type": "must be a list in brackets",
+    "list_type": "must be a list in brackets",
+    "dict_type": "must be a mapping in braces",
 }
 
 
-def _told(error: ValidationError) -> str:
+def told(error: ValidationError) -> str:
     """The first error as a sentence: what must be what, got what."""
     errors = error.errors(include_url=False)
     first = errors[0]

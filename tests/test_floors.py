@@ -16,9 +16,21 @@ HOME = ROOT / "fer_ray"
 HEAVY = {"keras", "tensorflow", "ray"}  # seconds each: what a floor below must never load
 BASE = {"pydantic", "jsonargparse", "yaml"}
 IMAGES = {"numpy", "cv2", "imblearn", "sklearn", "scipy", "pyarrow"}
-RECORDS = {"numpy", "pyarrow", "boto3", "botocore", "sklearn", "matplotlib", "yaml"}
+RECORDS = {
+    *(
+        "numpy",
+        "pyarrow",
+        "boto3",
+        "botocore",
+        "sklearn",
+        "matplotlib",
+        "yaml",
+        "pydantic",
+        "jinja2",
+    )
+}
 NETWORK = {"keras", "numpy", "h5py"}  # h5py: the weight files that Keras does not read by itself
-CLUSTER = IMAGES | RECORDS | NETWORK | {"ray", "tensorflow", "tqdm"}
+CLUSTER = IMAGES | RECORDS | NETWORK | {"ray", "tensorflow", "tqdm", "optuna", "rich"}
 
 # folder: the other folders it may import from, what its import statements may name outside this
 # package, and which heavy libraries may come along (Keras loads its backend, TensorFlow).

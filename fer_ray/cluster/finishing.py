@@ -1,7 +1,7 @@
 """The end of a run: the best epoch's model exported, its file scored, the outcome written."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -9,6 +9,7 @@ import ray
 from fer_ray.cluster import export, inference, prepared
 from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.work import Work
+from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, metrics, record, storage
 
@@ -22,31 +23,25 @@ def finish(
     progress: Progress,
     facts: Mapping[str, Any],
     epochs: list[dict[str, Any]],
+    sides: Sequence[str],
 ) -> Outcome:
     """Export the best epoch's model, score its file, and write the outcome.
 
     Args:
         work: the run, as its workers knew it.
         run: its folder.
-        data: the prepared dataset, whose validation and test sides are scored, every face once.
+        data: the prepared dataset.
         progress: of the finished training.
         facts: what ``data.json`` says.
         epochs: the metrics of each.
+        sides: that are scored.
     """
     assert progress.best is not None
     best = progress.best
-    logger.info("exporting epoch %d and scoring it on the test side", best.epoch)
+    logger.info("exporting epoch %d and scoring it on the %s side", best.epoch, sides[-1])
     model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
     ray.wait([model], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
-    flips = {"flips": True} if work.config.evaluate.flips else {}
-    scores: dict[str, Any] = {}
-    for side in ("validation", "test"):
-        blocks = prepared.side_blocks(data, side).blocks
-        scores[side] = metrics.from_predictions(*inference.predict(model, blocks, flips=False))
-        if flips:
-            scores[f"{side}_flips"] = metrics.from_predictions(
-                *inference.predict(model, blocks, flips=True)
-            )
+    scores = score(work.config, model, data, sides)
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
     outcome = Outcome(
         status="done",
@@ -64,3 +59,22 @@ def finish(
     work.guard.check()
     record.write_document(run, layout.OUTCOME, outcome.model_dump(mode="json", exclude_none=True))
     return outcome
+
+
+def score(
+    config: TrainConfig,
+    model: "ray.ObjectRef[bytes]",
+    data: prepared.Prepared,
+    sides: Sequence[str],
+) -> dict[str, Any]:
+    """Metrics of a ``.keras`` file's content on each of ``sides``, every face once.
+
+    With ``evaluate.flips`` there is a second row of each, the mean over faces and mirror images.
+    """
+    scores: dict[str, Any] = {}
+    for side in sides:
+        blocks = prepared.side_blocks(data, side).blocks
+        rows = {side: False} | ({f"{side}_flips": True} if config.evaluate.flips else {})
+        for row, flips in rows.items():
+            scores[row] = metrics.from_predictions(*inference.predict(model, blocks, flips=flips))
+    return scores

@@ -161,6 +161,17 @@ def workers_wanted(settings: ClusterConfig) -> int | tuple[int, int]:
     return fewest if fewest == most else (fewest, most)
 
 
+def groups_at_once(settings: ClusterConfig) -> int:
+    """How many worker groups of the smallest size fit beside a task of Ray Data; at least one.
+
+    Ray Train places a group whole or not at all, so that groups beyond this wait and hold nothing.
+    """
+    has, workers = _cluster_has(), settings.fewest_workers
+    by_cpu = (has.get("CPU", 0) - DATA_CPUS) / (workers * settings.cpus_per_worker)
+    by_gpu = has.get("GPU", 0) / workers if settings.use_gpu else math.inf
+    return max(1, math.floor(min(by_cpu, by_gpu)))
+
+
 def worker_resources(settings: ClusterConfig) -> dict[str, float]:
     """What one training worker reserves."""
     return {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})

@@ -5,8 +5,9 @@ what they found is read from the run's folder, never from Ray's own result.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import ray
 
@@ -30,15 +31,37 @@ from fer_ray.runs import layout, lease, logs, metrics, record, storage, uris
 from fer_ray.runs.faults import StorageError
 from fer_ray.runs.lease import HeldError, Lease, LostError
 
+C = TypeVar("C", bound=TrainConfig)
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a run is given that is one of a sweep's: shared faces, and who follows its epochs.
+
+    The test side is not scored: it is the winner's.
+    """
+
+    data: prepared.Prepared
+    faces: balancing.TrainingFaces
+    tell: Callable[[Mapping[str, Any]], None]
 
 
 def train(config: TrainConfig) -> Outcome:
     """The outcome of ``fit``, or of what stopped it, with the run that can be resumed."""
-    name = config.run or layout.made_up_name("train")
+    return conducted(fit, config, "train")
+
+
+def conducted(call: Callable[[C], Outcome], config: C, job: str) -> Outcome:
+    """What ``call`` returns of the settings, under a name that is made up if they have none.
+
+    Whatever stops it becomes an outcome that names the run, which can be resumed.
+    """
+    name = config.run or layout.made_up_name(job)
     uri = uris.join(config.storage.uri, name)
     try:
-        return fit(config.model_copy(update={"run": name}))
+        return call(config.model_copy(update={"run": name}))
     except KeyboardInterrupt:
         again = f"interrupted; the same command with --run {name} resumes it"
         return Outcome(status="interrupted", run=name, uri=uri, error=again)
@@ -48,14 +71,26 @@ def train(config: TrainConfig) -> Outcome:
         return outcome_of_error(error, run=name, uri=uri)
 
 
-def fit(config: TrainConfig) -> Outcome:
+def fit(config: TrainConfig, part: Part | None = None) -> Outcome:
     """Train, export and score the run that ``config`` names, or return what it came to before.
+
+    Args:
+        config: with the run's name.
+        part: of a sweep, if it is one.
 
     Raises:
         ValueError: an earlier run of the name had other settings or data, the data is unusable,
             or the cluster cannot place the workers.
         HeldError: another process is at work on the run.
         LostError: another has taken the run over, since this process did not renew its lease.
+    """
+    return owned(config, lambda run, held: _fit(config, run, held, part))
+
+
+def owned(config: TrainConfig, work: Callable[[storage.Store, Lease], Outcome]) -> Outcome:
+    """What ``work`` makes of the run's folder, as its one owner; or what it came to before.
+
+    ``work`` is called once the cluster can place a worker group. Raises as ``fit`` does.
     """
     places = {
         "data.uri": config.data.uri,
@@ -78,7 +113,7 @@ def fit(config: TrainConfig) -> Outcome:
             session.check_resources(config.cluster)
             session.check_shared(places)  # once more: the cluster may have grown
             try:
-                return _fit(config, run, held)
+                return work(run, held)
             except StorageError:
                 raise
             except Exception:
@@ -100,10 +135,15 @@ def _earlier(run: storage.Store, config: TrainConfig) -> Outcome | None:
     return None if outcome is None else Outcome(**outcome | {"status": "already_done"})
 
 
-def _fit(config: TrainConfig, run: storage.Store, held: Lease) -> Outcome:
+def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None) -> Outcome:
     """The run's work, on a cluster that has room for it."""
-    data = dataset.prepare(config)
-    training = balancing.training_blocks(data, config.balance, config.augment, config.seed)
+    data = part.data if part else dataset.prepare(config)
+    training = (
+        part.faces
+        if part
+        else balancing.training_blocks(data, config.balance, config.augment, config.seed)
+    )
+    tell = part.tell if part else watching.Lines(config.training)
     work = Work(
         config=config,
         guard=held.guard,
@@ -138,7 +178,7 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease) -> Outcome:
             logger.info("going on from step %d of %d", progress.step, work.last_step)
         metrics.forget(run, progress.step)
         seen = epochs_after(progress.step, work.count, config.training.batch_size)
-        with watching.watching(run, config.training, seen):
+        with watching.watching(run, tell, seen):
             workers.run_to_end(work, training.faces, plan, held)
         progress = workers.progress_of(run.uri)
         check_ended(run, progress, work.last_step)
@@ -147,7 +187,11 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease) -> Outcome:
     if config.training.tensorboard:
         where = session.where_work_is_done()
         ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
-    return finish(work, run, data, progress, facts, epochs)
+    if part:
+        for epoch in epochs:  # those of earlier attempts too
+            part.tell(epoch)
+    sides = ("validation",) if part else ("validation", "test")
+    return finish(work, run, data, progress, facts, epochs, sides)
 
 
 def check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:
@@ -180,7 +224,7 @@ def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) ->
     record.write_config(run, config)
 
 
-@ray.remote(num_cpus=1)
+@ray.remote(num_cpus=1, scheduling_strategy="DEFAULT")
 def _check_pretrained(work: Work) -> None:
     """Raise what laying ``model.pretrained`` into the network raises, before workers start."""
     import tensorflow as tf

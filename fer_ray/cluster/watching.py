@@ -1,8 +1,8 @@
-"""For the person watching: a line for each epoch, told from what the run has written."""
+"""For who watches: each epoch, told from what the run has written; for a person a line of it."""
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +13,16 @@ from fer_ray.runs.storage import Store
 
 LOOK_EVERY_S = 1.0
 
+Tell = Callable[[Mapping[str, Any]], None]
+
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
-    """Log each epoch after the ``seen`` first as soon as its metrics are there, from a thread."""
+def watching(run: Store, tell: Tell, seen: int) -> Iterator[None]:
+    """``tell`` each epoch after the ``seen`` first as soon as it is there, from a thread."""
     done = threading.Event()
-    thread = threading.Thread(target=_follow, args=(run, training, seen, done), daemon=True)
+    thread = threading.Thread(target=_follow, args=(run, tell, seen, done), daemon=True)
     thread.start()
     try:
         yield
@@ -29,17 +31,28 @@ def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
         thread.join()
 
 
-def _follow(run: Store, training: TrainingConfig, seen: int, done: threading.Event) -> None:
+def _follow(run: Store, tell: Tell, seen: int, done: threading.Event) -> None:
     while True:
         last = done.wait(LOOK_EVERY_S)
         try:
             for epoch in metrics.read_all(run, after=seen):
                 seen = epoch["epoch"]
-                logger.info("%s", line(epoch, training))
+                tell(epoch)
         except StorageError as error:  # the workers' business; the next look may go well
             logger.warning("no news of the run: %s", error)
         if last:
             return
+
+
+class Lines:
+    """Tells epochs as lines of the log."""
+
+    def __init__(self, training: TrainingConfig) -> None:
+        self._training = training
+
+    def __call__(self, epoch: Mapping[str, Any]) -> None:
+        """Log one."""
+        logger.info("%s", line(epoch, self._training))
 
 
 def line(epoch: Mapping[str, Any], training: TrainingConfig) -> str:
@@ -52,7 +65,7 @@ def line(epoch: Mapping[str, Any], training: TrainingConfig) -> str:
         f"  validation: loss {_figure(validation['loss'])}  accuracy {validation['accuracy']:.3f}"
         f"  macro-F1 {validation['macro_f1']:.3f}"
         f"{'  (leaky)' if epoch['leaky'] else ''}"
-        f"  {epoch['images_per_s']:.0f} images/s  {_duration(left)} left"
+        f"  {epoch['images_per_s']:.0f} images/s  {duration(left)} left"
     )
 
 
@@ -60,7 +73,8 @@ def _figure(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.3f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words, such as ``1 h 12 min``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

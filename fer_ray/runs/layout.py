@@ -24,6 +24,13 @@ LEASE = "lease.json"
 GROUPS = "groups"  # a document for each worker group that was started
 OUTCOME = "run.json"
 
+# In a sweep's folder, beside CONFIG, LEASE, LOGS and OUTCOME.
+TRIALS = "trials"  # each trial's document, and the folder of its run
+RESULTS = "sweep/results"  # .parquet and .csv
+WINNER = "sweep/winner.yaml"
+SWEEP_PAGE = "sweep/index.html"
+RETRAINED = "winner"  # the run of the winner's settings, where it was trained anew
+
 # In a prepared dataset's folder; MANIFEST also ends a checkpoint.
 SIDES = ("train", "validation", "test")
 REFUSED = "refused.parquet"
@@ -67,6 +74,16 @@ def driver_log(attempt: int) -> str:
 def worker_log(attempt: int, group: int, rank: int) -> str:
     """The key of what one worker of a group said."""
     return f"{LOGS}/attempt-{attempt:04d}-group-{group:04d}-rank-{rank:04d}.log"
+
+
+def trial_name(number: int) -> str:
+    """The name of a trial's run, whose folder is under ``trials/``."""
+    return f"{number:04d}"
+
+
+def trial_document(number: int) -> str:
+    """The key of what a sweep tells of one trial."""
+    return f"{TRIALS}/{trial_name(number)}.json"
 
 
 def dataset_folder(key: str) -> str:

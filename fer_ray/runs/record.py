@@ -5,7 +5,7 @@ is finished.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -16,7 +16,10 @@ from fer_ray.runs.layout import CONFIG, GROUPS, SCHEMA_VERSION
 from fer_ray.runs.storage import Store
 
 # These may change when a run goes on: where and how it computes, not what.
-FREE = {"cluster", "storage", "verbose", "run", "training.checkpoint_every_steps"}
+FREE = {
+    *("cluster", "storage", "verbose", "run"),
+    *("training.checkpoint_every_steps", "tune.at_once"),
+}
 
 _UNSET = object()
 
@@ -26,8 +29,13 @@ _HEAD = f"# schema_version: {SCHEMA_VERSION}\n"
 
 def write_config(run: Store, config: BaseModel) -> None:
     """Writes the resolved settings, sections in the order in which they are declared."""
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    run.write_bytes(CONFIG, (_HEAD + text).encode())
+    run.write_bytes(CONFIG, config_text(config))
+
+
+def config_text(config: BaseModel, without: Collection[str] = ()) -> bytes:
+    """What ``config.yaml`` holds of ``config``, but of the fields ``without``."""
+    settings = config.model_dump(mode="json", exclude=set(without))
+    return (_HEAD + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)).encode()
 
 
 def read_config(run: Store) -> dict[str, Any] | None:

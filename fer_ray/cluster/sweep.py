@@ -1,0 +1,201 @@
+"""A sweep: many runs of ``training.fit`` under Ray Tune, the best of which is scored, once.
+
+Truth is in the sweep's folder, as a run's is in the run's: each trial's document and its run.
+Tune's own state is scratch. A sweep that is started again goes on by asking for the same trials,
+of which those that ended tell what they came to and train nothing.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from fer_ray.cluster import dataset, session, trial, winning
+from fer_ray.cluster.board import Board
+from fer_ray.cluster.searching import METRIC, Numbered
+from fer_ray.cluster.training import conducted, owned
+from fer_ray.job import Outcome
+from fer_ray.runs import layout, record, storage, trials
+from fer_ray.runs.lease import Lease
+from fer_ray.search import Point, SweepConfig, known_points
+
+# Of Ray Tune: Ctrl-C is the job's, a trial may fail before it has a metric, and the board is ours.
+_ENVIRONMENT = {
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def sweep(config: SweepConfig) -> Outcome:
+    """The outcome of a sweep, or of what stopped it, with the name under which it goes on."""
+    return conducted(
+        lambda named: owned(named, lambda folder, held: _sweep(named, folder, held)),
+        config,
+        "tune",
+    )
+
+
+def _sweep(config: SweepConfig, folder: storage.Store, held: Lease) -> Outcome:
+    """Run what trials are missing, and score the winner."""
+    data = dataset.prepare(config)
+    record.write_config(folder, config)
+    where = session.where_work_is_done()
+    shared = trial.Shared.options(scheduling_strategy=where).remote(data)  # type: ignore[attr-defined]
+    task = trial.Task(config, data, shared)
+    if not any(key.startswith("balance.") for key in config.tune.search):
+        ray.get(shared.training.remote(config))  # what is wrong with it is so for every trial
+    _run_trials(task, folder, held)
+    held.guard.check()
+    outcome = winning.conclude(task, folder)
+    held.guard.check()
+    folder.delete_folder(layout.RAY)
+    if outcome.status == "done":
+        document = outcome.model_dump(mode="json", exclude_none=True)
+        record.write_document(folder, layout.OUTCOME, document)
+    return outcome
+
+
+def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
+    """Have Ray Tune run every trial that has not ended."""
+    config, settings = task.config, task.config.tune
+    begun = trials.read_all(folder)
+    points = len(known_points(config)) or settings.trials
+    if sum(one.ended for one in begun) == points * settings.seeds:
+        return
+    at_once = settings.at_once or session.groups_at_once(config.cluster)
+    logger.info(
+        "%d trials, %d at a time%s",
+        points * settings.seeds,
+        at_once,
+        f"; {sum(one.ended for one in begun)} have ended before" if begun else "",
+    )
+    scratch = folder.folder(layout.RAY)
+    with _environment(), Board(config, points * settings.seeds, at_once) as board:
+        tune.Tuner(
+            trial.function(task),
+            param_space={},
+            tune_config=tune.TuneConfig(
+                metric=METRIC,
+                mode="max",
+                search_alg=Numbered(
+                    config,
+                    [dict(one.point) for one in begun if one.replica == 0],
+                    Begin(config, folder),
+                ),
+                scheduler=_scheduler(config),
+                num_samples=points * settings.seeds,
+                max_concurrent_trials=at_once,
+            ),
+            run_config=tune.RunConfig(
+                name=f"tune-{uuid.uuid4().hex[:8]}",
+                storage_path=scratch.root,
+                storage_filesystem=scratch.filesystem,
+                failure_config=tune.FailureConfig(max_failures=config.cluster.max_failures),
+                callbacks=[Keeper(folder, held, board)],
+                verbose=0,
+            ),
+        ).fit()
+
+
+def _scheduler(config: SweepConfig) -> TrialScheduler:
+    """What ends trials early."""
+    settings, epochs = config.tune, config.most_epochs
+    grace = min(settings.grace_epochs, epochs)
+    if settings.scheduler == "asha":
+        return ASHAScheduler(
+            time_attr="epoch",
+            max_t=epochs,
+            grace_period=grace,
+            reduction_factor=settings.reduction_factor,
+            stop_last_trials=False,  # a trial that gets there has its model to export
+        )
+    if settings.scheduler == "median":
+        return MedianStoppingRule(time_attr="epoch", grace_period=grace)
+    return FIFOScheduler()  # type: ignore[no-untyped-call]
+
+
+class Begin:
+    """Writes a trial's document before it starts, unless it is there."""
+
+    def __init__(self, config: SweepConfig, folder: storage.Store) -> None:
+        self._config, self._folder = config, folder
+
+    def __call__(self, number: int, point: Point, replica: int) -> None:
+        """The trial of a number begins, or goes on."""
+        if trials.read(self._folder, number) is None:
+            begun = trials.Trial(number, point, replica, self._config.seed + replica)
+            trials.write(self._folder, begun)
+
+
+class Keeper(TrialProgressCallback):
+    """Keeps in the sweep's folder how trials ended that could not tell themselves.
+
+    Ray Tune calls with keywords, and prints results itself unless one of this class does.
+    """
+
+    def __init__(self, folder: storage.Store, held: Lease, board: Board) -> None:
+        super().__init__(METRIC)
+        self._folder, self._held, self._board = folder, held, board
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing is kept of it in Tune's own state, which is never read again."""
+        return {}
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Called often: stop if the sweep is no longer this process's."""
+        self._held.check()
+
+    def on_trial_start(self, *_: Any, **told: Any) -> None:
+        """A trial starts."""
+        self._board.began(told["trial"].config)
+
+    def on_trial_result(self, *_: Any, **told: Any) -> None:
+        """An epoch of a trial is through."""
+        self._board.told(told["trial"].config, told["result"])
+
+    def on_trial_complete(self, *_: Any, **told: Any) -> None:
+        """A trial ended; one that did not say so itself was stopped by the scheduler."""
+        self._ended(told["trial"], "stopped", None)
+
+    def on_trial_error(self, *_: Any, **told: Any) -> None:
+        """A trial's process was lost, once too often."""
+        self._ended(told["trial"], "failed", "its process was lost")
+
+    def _ended(self, trial: TuneTrial, status: trials.Status, error: str | None) -> None:
+        known = trials.read(self._folder, trial.config["number"])
+        assert known is not None
+        if not known.ended:
+            epochs = int((trial.last_result or {}).get("epoch", 0))
+            known = replace(known, status=status, epochs=epochs, error=error)
+            trials.write(self._folder, known)
+        if known.status == "failed":
+            logger.warning("trial %d failed: %s", known.number, known.error)
+        self._board.ended(known)
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Ray Tune's switches, for the while."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ |= _ENVIRONMENT
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,209 @@
+"""A sweep's settings: which other settings it varies, how, and what is tried of them.
+
+Everything is told before Ray starts: a setting that is not there or must not vary, and a value
+that it may not have. The points of a grid or of a random search are a list that follows from the
+settings alone; a model-based searcher chooses its own as results arrive.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from fer_ray import plain_yaml
+from fer_ray.config import Section, TrainConfig
+from fer_ray.flags import section_of
+from fer_ray.settings import told
+
+Point = dict[str, Any]  # a value for each setting that varies, by ``section.field``
+
+VARIED = ("balance", "augment", "model", "optimizer", "training")
+_FIXED = ("training.select_by",)  # what trials are compared by
+_RANGES = ("uniform", "loguniform", "randint", "lograndint")
+_DIGITS = 4  # of a drawn number: a learning rate that a person can read is as good as any
+
+# The paper tried three batch sizes, named one (48), and gives Adam's rate as 1e-4.
+_PAPERS_QUESTION: dict[str, dict[str, list[Any]]] = {
+    "optimizer.learning_rate": {"loguniform": [1e-5, 1e-2]},
+    "training.batch_size": {"choice": [32, 48, 64]},
+}
+
+
+def _check_setting(key: str) -> None:
+    """Raise unless ``key`` is a setting that a sweep may vary."""
+    section, _, name = key.partition(".")
+    if section not in VARIED:
+        raise ValueError(
+            f"tune.search must vary settings of {', '.join(VARIED)} (data and split are the same"
+            f" for all trials), got {key!r:.60}"
+        )
+    fields = section_of(TrainConfig.model_fields[section])
+    if fields is None or name not in fields.model_fields:
+        raise ValueError(f"tune.search must name settings, got {key!r:.60}; --help lists them")
+    if key in _FIXED:
+        raise ValueError(f"tune.search must leave {key} alone, by which trials are compared")
+
+
+def _check_way(key: str, way: Mapping[str, list[Any]], searcher: str) -> None:
+    """Raise unless ``way`` is one range or list of values that ``searcher`` can take."""
+    if len(way) != 1 or next(iter(way)) not in ("choice", *_RANGES):
+        raise ValueError(
+            f"tune.search must give {key} one of choice, {', '.join(_RANGES)}, got"
+            f" {list(way)!r:.60}"
+        )
+    ((kind, values),) = way.items()
+    if kind == "choice":
+        if not values or any(values.count(value) > 1 for value in values):
+            raise ValueError(f"tune.search must give {key} choices that differ, got {values!r:.60}")
+        return
+    if searcher == "grid":
+        raise ValueError(f"tune.search must give {key} a choice under the searcher 'grid'")
+    whole = kind.endswith("randint")
+    kinds: tuple[type, ...] = (int,) if whole else (int, float)
+    numbers = all(isinstance(one, kinds) and not isinstance(one, bool) for one in values)
+    if len(values) != 2 or not numbers or values[0] >= values[1]:
+        raise ValueError(
+            f"tune.search must give {key} {kind}: [LOW, HIGH]"
+            f"{' of whole numbers' if whole else ''}, LOW below HIGH, got {values!r:.60}"
+        )
+    if kind.startswith("log") and values[0] <= 0:
+        raise ValueError(f"tune.search must give {key} {kind} above 0, got {values!r:.60}")
+
+
+class TuneConfig(Section):
+    """What a sweep varies, and how it searches."""
+
+    search: dict[str, dict[str, list[Any]]] = Field(
+        _PAPERS_QUESTION,
+        description="The settings to vary, each with {choice: [VALUE, ...]}, or with {uniform:"
+        " [LOW, HIGH]}, loguniform, randint or lograndint (both ends included).",
+    )
+    searcher: Literal["grid", "random", "tpe"] = Field(
+        "random",
+        description="'grid': every combination of the choices; 'random': points drawn with 'seed';"
+        " 'tpe': points where results so far promise most (Optuna's sampler).",
+    )
+    trials: int = Field(
+        12, ge=1, le=10_000, description="Points that 'random' and 'tpe' try; a grid has its own."
+    )
+    seeds: int = Field(
+        1, ge=1, le=100, description="Trials of each point, with 'seed', 'seed' + 1 and so on."
+    )
+    scheduler: Literal["none", "asha", "median"] = Field(
+        "asha",
+        description="Which trials end early: 'asha' keeps the best 1 in 'reduction_factor' at each"
+        " rung; 'median' those above the median of the others; 'none' trains all to their end.",
+    )
+    grace_epochs: int = Field(1, ge=1, description="Epochs before a trial may be ended early.")
+    reduction_factor: int = Field(3, ge=2, description="Of 'asha', also between its rungs.")
+    at_once: int | None = Field(
+        None,
+        ge=1,
+        description="Most trials at a time; by default what the cluster has room for now. More make"
+        " a cluster with an autoscaler grow.",
+    )
+    winner: Literal["checkpoint", "retrain"] = Field(
+        "checkpoint",
+        description="What is scored on the test side, once: the winning trial's best checkpoint,"
+        " or a run of its settings that is trained anew.",
+    )
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        return plain_yaml.load(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _can_be_searched(self) -> Self:
+        if not self.search:
+            raise ValueError("tune.search must name at least one setting to vary, got none")
+        for key, way in self.search.items():
+            _check_setting(key)
+            _check_way(key, way, self.searcher)
+        return self
+
+
+class SweepConfig(TrainConfig):
+    """Settings of ``jobs/tune.py``."""
+
+    tune: TuneConfig = TuneConfig()
+
+    @model_validator(mode="after")
+    def _every_point_is_valid(self) -> Self:
+        for point in itertools.chain(_corners(self.tune), known_points(self)):
+            self.at(point)
+        return self
+
+    @property
+    def most_epochs(self) -> int:
+        """The epochs of the longest trial."""
+        ((_, values),) = self.tune.search.get(
+            "training.epochs", {"": [self.training.epochs]}
+        ).items()
+        return int(max(values))
+
+    def at(self, point: Mapping[str, Any], **fields: Any) -> TrainConfig:
+        """The settings of a run at ``point``; ``fields`` (seed, run, storage) in place of ours.
+
+        Raises:
+            ValueError: a value is out of its setting's range, or does not go with another.
+        """
+        settings = self.model_dump(exclude={"tune"}) | fields
+        for key, value in point.items():
+            section, _, name = key.partition(".")
+            settings[section] = settings[section] | {name: value}
+        try:
+            return TrainConfig.model_validate(settings)
+        except ValidationError as error:
+            raise ValueError(
+                f"tune.search must hold values that settings may have: {told(error)}"
+            ) from error
+
+
+def known_points(config: SweepConfig) -> list[Point]:
+    """All points in the order in which they are tried; none where the searcher chooses them."""
+    tune = config.tune
+    if tune.searcher == "grid":
+        values = [way["choice"] for way in tune.search.values()]
+        return [dict(zip(tune.search, one, strict=True)) for one in itertools.product(*values)]
+    if tune.searcher == "random":
+        draws = random.Random(config.seed)
+        return [
+            {key: _drawn(way, draws) for key, way in tune.search.items()}
+            for _ in range(tune.trials)
+        ]
+    return []
+
+
+def tidy(point: Mapping[str, Any]) -> Point:
+    """``point`` with its drawn numbers rounded to what a person can read."""
+    return {
+        key: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+        for key, value in point.items()
+    }
+
+
+def _drawn(way: Mapping[str, list[Any]], draws: random.Random) -> Any:
+    """One value of a range or list."""
+    ((kind, values),) = way.items()
+    draw = draws.random()
+    if kind == "choice":
+        return values[int(draw * len(values))]
+    low, high = values
+    if kind == "uniform":
+        return tidy({"": low + draw * (high - low)})[""]
+    if kind == "loguniform":
+        return tidy({"": float(math.exp(math.log(low) + draw * math.log(high / low)))})[""]
+    if kind == "randint":
+        return low + int(draw * (high - low + 1))
+    return min(high, int(math.exp(math.log(low) + draw * math.log((high + 1) / low))))
+
+
+def _corners(tune: TuneConfig) -> Iterator[Point]:
+    """Points that hold every choice and both ends of every range at least once."""
+    ends = {key: next(iter(way.values())) for key, way in tune.search.items()}
+    for nth in range(max(map(len, ends.values()))):
+        yield {key: values[min(nth, len(values) - 1)] for key, values in ends.items()}

@@ -98,6 +98,7 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
                 scheduler=_scheduler(config),
                 num_samples=points * settings.seeds,
                 max_concurrent_trials=at_once,
+                reuse_actors=True,  # a process that has loaded all takes the next trial
             ),
             run_config=tune.RunConfig(
                 name=f"tune-{uuid.uuid4().hex[:8]}",

@@ -70,6 +70,7 @@ def run(given: dict[str, Any], task: Task) -> None:
     A trial that ended before tells its epochs again and trains nothing. One that fails is
     recorded, and is no failure of the sweep.
     """
+    logging.getLogger("fer_ray").setLevel(logging.INFO)  # for the run's own log
     sweep = storage.store(task.folder)
     trial = trials.read(sweep, given["number"])
     assert trial is not None, given

@@ -1,4 +1,4 @@
-"""``python -m tests.campaign {bare,live} COUNT LEDGER``: kill at random moments, go on, compare.
+"""``python -m tests.campaign {bare,live,sweep} COUNT LEDGER``: kill at random, go on, compare.
 
 Each line of the ledger is one run: its seed, when it was killed, and whether it ended with the bits
 of one that nothing happened to. Seeds that the ledger has are not run again, so that a campaign can
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaign import bare, live
+from tests.campaign import sweeps as sweep
 from tests.drill.place import Place
 from tests.flaky import Flaky
 from tests.s3_server import serve
@@ -29,7 +30,7 @@ def main() -> int:
     entries = read(ledger, kind)
     missing = [seed for seed in range(count) if seed not in {one["seed"] for one in entries}]
     if missing:
-        with bares() if kind == "bare" else lives() as strike:
+        with KINDS[kind]() as strike:
             for seed in missing:
                 entry = entry_of(kind, seed, strike)
                 with ledger.open("a") as sink:
@@ -102,6 +103,23 @@ def lives() -> Iterator[Strike]:
                 return {"kills": kills, "same": (run.digests(), run.batches()) == wanted}
 
             yield strike
+
+
+@contextmanager
+def sweeps() -> Iterator[Strike]:
+    """Sweeps of three trials on this machine."""
+    with tempfile.TemporaryDirectory() as here:
+        wanted, whole_s = sweep.whole(Path(here) / "whole")
+        say(f"an undisturbed sweep takes {whole_s:.1f} s")
+
+        def strike(seed: int) -> dict[str, Any]:
+            came_to, after = sweep.struck(Path(here) / f"struck-{seed}", seed, whole_s)
+            return {"kills": [round(after, 3)], "same": came_to == wanted}
+
+        yield strike
+
+
+KINDS = {"bare": bares, "live": lives, "sweep": sweeps}
 
 
 def say(line: str) -> None:

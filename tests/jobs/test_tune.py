@@ -1,9 +1,6 @@
 """jobs/tune.py as a process: what it finds, that it can be repeated, and that it goes on."""
 
-import io
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,50 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from fer_ray.runs import layout
-from fer_ray.runs.results import TIMED
 from fer_ray.runs.storage import store
 from tests.bits import digests
+from tests.campaign.sweeps import finish, results, start
 
 ROOT = Path(__file__).parents[2]
-SEARCH = "{optimizer.learning_rate: {choice: [1.0e-3, 1.0e+30, 3.0e-3]}}"  # the second diverges
-TINY = {
-    "--data.demo_faces": "800",
-    "--balance.target": "median",
-    "--model.width": "0.03",
-    "--optimizer.schedule": "constant",
-    "--optimizer.warmup_epochs": "0",
-    "--training.batch_size": "32",
-    "--training.epochs": "3",
-    "--cluster.cpus_per_worker": "0.5",
-    "--storage.lease_ttl_s": "3",
-    "--tune.search": SEARCH,
-    "--tune.searcher": "grid",
-    "--tune.scheduler": "none",
-    "--run": "s",
-}
-FLAGS = [word for flag in TINY.items() for word in flag]
-
-
-def start(job: str, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, f"jobs/{job}.py", *flags],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(job: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
-    """The outcome and stderr of a job."""
-    out, errors = job.communicate(timeout=400)
-    (line,) = out.splitlines()
-    return json.loads(line), errors
 
 
 def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> None:
@@ -74,10 +35,18 @@ def ended(sweep: Path) -> int:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
-    """A sweep that nothing happened to: its folder, outcome and stderr."""
+    """A sweep whose driver was killed in its last trial: folder, outcome, stderr of both drivers.
+
+    ``python -m tests.campaign sweep`` compares such sweeps with one that nothing happened to.
+    """
     folder = tmp_path_factory.mktemp("whole")
-    outcome, errors = finish(start("tune", *FLAGS, "--storage.uri", str(folder)))
-    return folder / "s", outcome, errors
+    job = start(folder)
+    wait_until(lambda: ended(folder / "s") == 2, job)
+    wait_until(lambda: any(folder.glob("s/trials/0002/checkpoints/*/manifest.json")), job)
+    job.kill()
+    _, before = job.communicate()
+    outcome, errors = finish(start(folder))
+    return folder / "s", outcome, before + errors
 
 
 Whole = tuple[Path, dict[str, Any], str]
@@ -87,7 +56,7 @@ def test_the_best_trial_wins_and_one_that_fails_is_recorded(whole: Whole) -> Non
     folder, outcome, errors = whole
     assert outcome["status"] == "done", errors
     assert outcome["trials"] == {"done": 2, "stopped": 0, "failed": 1}
-    rows = results(folder)
+    rows = results(folder.parent)
     assert [row["status"] for row in rows] == ["done", "failed", "done"]
     assert "not finite" in rows[1]["error"]
     best = max((row for row in rows if row["status"] == "done"), key=lambda row: row["metric"])
@@ -129,7 +98,7 @@ def test_the_faces_are_prepared_once(whole: Whole) -> None:
 
 def test_the_same_name_again_returns_what_was_found(whole: Whole) -> None:
     folder, outcome, _ = whole
-    again, errors = finish(start("tune", *FLAGS, "--storage.uri", str(folder.parent)))
+    again, errors = finish(start(folder.parent))
     assert "starting Ray" not in errors
     assert again | {"status": "done", "seconds": outcome["seconds"]} == outcome
 
@@ -137,9 +106,17 @@ def test_the_same_name_again_returns_what_was_found(whole: Whole) -> None:
 def test_the_winners_settings_train_the_winner_again(whole: Whole, tmp_path: Path) -> None:
     folder, outcome, _ = whole
     settings = str(folder / layout.WINNER)
-    again, errors = finish(
-        start("train", "--config", settings, "--storage.uri", str(tmp_path), "--run", "again")
+    job = subprocess.Popen(
+        [
+            *(sys.executable, "jobs/train.py", "--config", settings, "--run", "again"),
+            *("--storage.uri", str(tmp_path)),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    again, errors = finish(job)
     assert again["status"] == "done", errors
     trial = store(str(folder / "trials" / f"{outcome['winner']['trial']:04d}"))
     steps = max(int(path.name[5:]) for path in (tmp_path / "again/checkpoints").iterdir())
@@ -147,26 +124,12 @@ def test_the_winners_settings_train_the_winner_again(whole: Whole, tmp_path: Pat
     assert again["metrics"]["test"] == outcome["metrics"]["test"]
 
 
-def test_a_killed_sweep_goes_on_and_comes_to_the_same(whole: Whole, tmp_path: Path) -> None:
-    folder, outcome, _ = whole
-    flags = [*FLAGS, "--storage.uri", str(tmp_path)]
-    job = start("tune", *flags)
-    wait_until(lambda: ended(tmp_path / "s") == 1, job)
-    wait_until(lambda: any(tmp_path.glob("s/trials/0002/checkpoints/*/manifest.json")), job)
-    os.kill(job.pid, signal.SIGKILL)
-    job.communicate()
-    again, errors = finish(start("tune", *flags))
-    assert again["status"] == "done", errors
-    untimed = [
-        [{key: value for key, value in row.items() if key not in TIMED} for row in results(one)]
-        for one in (tmp_path / "s", folder)
-    ]
-    assert untimed[0] == untimed[1]
-    assert again["winner"] | {"settings": ""} == outcome["winner"] | {"settings": ""}
-    assert len(list(tmp_path.glob("s/trials/0000/logs/*-driver.log"))) == 1
-
-
-def results(folder: Path) -> list[dict[str, Any]]:
-    content = (folder / f"{layout.RESULTS}.parquet").read_bytes()
-    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(content)).to_pylist()
-    return rows
+def test_what_ended_before_the_kill_is_not_run_again_and_what_had_begun_goes_on(
+    whole: Whole,
+) -> None:
+    folder, _, errors = whole
+    assert "3 trials, 2 at a time; 2 have ended before" in errors
+    attempts = [len(list(folder.glob(f"trials/000{n}/logs/*-driver.log"))) for n in range(3)]
+    assert attempts == [1, 1, 2]
+    (log,) = folder.glob("trials/0002/logs/attempt-0002-driver.log")
+    assert "going on from step" in log.read_text()

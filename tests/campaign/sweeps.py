@@ -34,9 +34,10 @@ TINY = {
 }
 
 
-def start(storage: Path) -> subprocess.Popen[str]:
+def start(storage: Path, **settings: str) -> subprocess.Popen[str]:
     """A sweep of three trials, begun or gone on with; its folder is ``s`` under ``storage``."""
-    flags = [word for flag in TINY.items() for word in flag]
+    given = TINY | {f"--{name.replace('__', '.')}": value for name, value in settings.items()}
+    flags = [word for flag in given.items() for word in flag]
     return subprocess.Popen(
         [sys.executable, "jobs/tune.py", *flags, "--storage.uri", str(storage)],
         cwd=ROOT,

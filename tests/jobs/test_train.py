@@ -1,6 +1,7 @@
 """jobs/train.py as a process: quiet, and interrupted."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -48,24 +51,38 @@ def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> Non
         time.sleep(0.1)
 
 
-def test_the_person_watching_sees_our_lines_alone(tmp_path: Path) -> None:
-    code, outcome, errors = finish(start(tmp_path))
-    assert (code, outcome["status"]) == (0, "done"), errors
-    lines = [line for line in errors.splitlines() if "\r" not in line]
-    ours = [line for line in lines if line[:8].count(":") == 2]
-    assert sum(" epoch " in line and "images/s" in line and " left" in line for line in ours) == 4
-    assert [line for line in lines if line not in ours] == []
+Stopped = tuple[Path, float, int, dict[str, Any], str]
 
 
-def test_ctrl_c_ends_a_run_within_ten_seconds_and_says_how_to_resume(tmp_path: Path) -> None:
-    job = start(tmp_path)
-    wait_until(lambda: any(tmp_path.glob("it/checkpoints/*/manifest.json")), job)
-    stopped = time.monotonic()
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    """Ctrl-C after an epoch: storage, seconds to the end, exit code, outcome, stderr."""
+    storage = tmp_path_factory.mktemp("runs")
+    job = start(storage)
+    wait_until(lambda: any(storage.glob("it/checkpoints/*/manifest.json")), job)
+    asked = time.monotonic()
     job.send_signal(signal.SIGINT)
     code, outcome, errors = finish(job)
-    assert time.monotonic() - stopped < 10
+    return storage, time.monotonic() - asked, code, outcome, errors
+
+
+def test_ctrl_c_ends_a_run_within_ten_seconds_and_says_how_to_resume(stopped: Stopped) -> None:
+    storage, seconds, code, outcome, errors = stopped
+    assert seconds < 10
     assert (code, outcome["status"]) == (1, "interrupted")
     assert "--run it resumes it" in outcome["error"]
     assert "Traceback" not in errors
-    assert not (tmp_path / "it" / "run.json").exists()
-    assert json.loads((tmp_path / "it" / "lease.json").read_text())["released"]
+    assert not (storage / "it" / "run.json").exists()
+    assert json.loads((storage / "it" / "lease.json").read_text())["released"]
+
+
+def test_the_person_watching_sees_our_lines_alone(stopped: Stopped) -> None:
+    storage, _, _, _, before = stopped
+    code, outcome, after = finish(start(storage))
+    assert (code, outcome["status"]) == (0, "done"), after
+    lines = [line for line in (before + after).splitlines() if "\r" not in line]
+    ours = [line for line in lines if line[:8].count(":") == 2]
+    epochs = [line for line in ours if "images/s" in line and " left" in line]
+    told = {number for line in epochs for number in re.findall(r" epoch (\d)/4 ", line)}
+    assert told == {"1", "2", "3", "4"}
+    assert [line for line in lines if line not in ours] == []

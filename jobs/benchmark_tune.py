@@ -28,9 +28,16 @@ def overhead(width: float = 0.25, faces: int = 4_200, epochs: int = 3) -> dict[s
         --data.demo_faces {faces} --balance.target none --model.width {width}
         --training.epochs {epochs}
     """.split()
-    twice = """
-        --tune.searcher grid --tune.scheduler none --tune.seeds 2 --tune.at_once 1
-    """.split()
+    twice = [
+        "--tune.searcher",
+        "grid",
+        "--tune.scheduler",
+        "none",
+        "--tune.seeds",
+        "2",
+        "--tune.at_once",
+        "1",
+    ]
     point = ["--tune.search", "{training.batch_size: {choice: [48]}}"]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

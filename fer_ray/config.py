@@ -28,14 +28,14 @@ def local_path(uri: str) -> str | None:
     return rest.removeprefix("//") if scheme == "file" else None
 
 
-def _absolute(uri: str | None) -> str | None:
+def absolute(uri: str | None) -> str | None:
     """``uri``, with a path on this machine made absolute from the current folder."""
     path = None if uri is None else local_path(uri)
     return uri if path is None else os.path.abspath(os.path.expanduser(path))
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Uri = Annotated[str, AfterValidator(_absolute)]
+Uri = Annotated[str, AfterValidator(absolute)]
 
 
 def _as_run_name(name: str | None) -> str | None:

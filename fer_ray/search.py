@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fer_ray import plain_yaml
-from fer_ray.config import Section, TrainConfig
+from fer_ray.config import Section, TrainConfig, absolute
 from fer_ray.flags import section_of
 from fer_ray.settings import told
 
@@ -22,7 +22,10 @@ Point = dict[str, Any]  # a value for each setting that varies, by ``section.fie
 
 VARIED = ("balance", "augment", "model", "optimizer", "training")
 _FIXED = ("training.select_by",)  # what trials are compared by
+_PATH = "model.pretrained"
 _RANGES = ("uniform", "loguniform", "randint", "lograndint")
+_MOST_POINTS = 10_000
+_DRAWS_A_TRIAL = 20  # until a random search has no new points to find
 _DIGITS = 4  # of a drawn number: a learning rate that a person can read is as good as any
 
 # The paper tried three batch sizes, named one (48), and gives Adam's rate as 1e-4.
@@ -114,7 +117,13 @@ class TuneConfig(Section):
     @field_validator("search", mode="before")
     @classmethod
     def _of_text(cls, value: Any) -> Any:
-        return plain_yaml.load(value) if isinstance(value, str) else value
+        search = plain_yaml.load(value) if isinstance(value, str) else value
+        paths = search.get(_PATH) if isinstance(search, dict) else None
+        if isinstance(paths, dict) and isinstance(paths.get("choice"), list):
+            # Of this folder: a trial has another.
+            there = [absolute(one) if isinstance(one, str) else one for one in paths["choice"]]
+            search = search | {_PATH: paths | {"choice": there}}
+        return search
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> Self:
@@ -123,6 +132,16 @@ class TuneConfig(Section):
         for key, way in self.search.items():
             _check_setting(key)
             _check_way(key, way, self.searcher)
+        count = math.prod(len(next(iter(way.values()))) for way in self.search.values())
+        if self.searcher == "grid" and count > _MOST_POINTS:
+            raise ValueError(
+                f"tune.search must be a grid of at most {_MOST_POINTS:,} points, got {count:,}"
+            )
+        if self.seeds > 1 and self.scheduler != "none":
+            raise ValueError(
+                "tune.scheduler must be 'none' with several tune.seeds, of which it would end some"
+                f" and not others, got {self.scheduler!r}"
+            )
         return self
 
 
@@ -133,8 +152,14 @@ class SweepConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _every_point_is_valid(self) -> Self:
+        made = [key for key in self.tune.search if key.startswith(("balance.", "augment."))]
+        if made and self.split.protocol == "paper":
+            raise ValueError(
+                "tune.search must leave balance and augment alone under split.protocol 'paper',"
+                f" which makes the faces that all trials share by them, got {made[0]}"
+            )
         for point in itertools.chain(_corners(self.tune), known_points(self)):
-            self.at(point)
+            self.at(point, seed=self.seed + self.tune.seeds - 1)
         return self
 
     @property
@@ -164,26 +189,35 @@ class SweepConfig(TrainConfig):
 
 
 def known_points(config: SweepConfig) -> list[Point]:
-    """All points in the order in which they are tried; none where the searcher chooses them."""
-    tune = config.tune
+    """All points in the order in which they are tried; none where the searcher chooses them.
+
+    No point is drawn twice: where there are fewer than ``tune.trials``, there are fewer trials.
+    """
+    tune, ways = config.tune, sorted(config.tune.search.items())  # not as they were typed
     if tune.searcher == "grid":
-        values = [way["choice"] for way in tune.search.values()]
-        return [dict(zip(tune.search, one, strict=True)) for one in itertools.product(*values)]
+        values = [way["choice"] for _, way in ways]
+        return [
+            dict(zip(sorted(tune.search), one, strict=True)) for one in itertools.product(*values)
+        ]
     if tune.searcher == "random":
         draws = random.Random(config.seed)
-        return [
-            {key: _drawn(way, draws) for key, way in tune.search.items()}
-            for _ in range(tune.trials)
-        ]
+        points: dict[str, Point] = {}
+        for _ in range(_DRAWS_A_TRIAL * tune.trials):
+            point = {key: _drawn(way, draws) for key, way in ways}
+            points.setdefault(repr(point), point)
+            if len(points) == tune.trials:
+                break
+        return list(points.values())
     return []
 
 
-def tidy(point: Mapping[str, Any]) -> Point:
-    """``point`` with its drawn numbers rounded to what a person can read."""
-    return {
-        key: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
-        for key, value in point.items()
-    }
+def tidy(way: Mapping[str, list[Any]], value: Any) -> Any:
+    """A number drawn from a range, rounded to what a person can read, but within the range."""
+    ((kind, ends),) = way.items()
+    if kind not in ("uniform", "loguniform"):
+        return value
+    low, high = ends
+    return min(float(high), max(float(low), float(f"{value:.{_DIGITS}g}")))
 
 
 def _drawn(way: Mapping[str, list[Any]], draws: random.Random) -> Any:
@@ -194,16 +228,20 @@ def _drawn(way: Mapping[str, list[Any]], draws: random.Random) -> Any:
         return values[int(draw * len(values))]
     low, high = values
     if kind == "uniform":
-        return tidy({"": low + draw * (high - low)})[""]
+        return tidy(way, low + draw * (high - low))
     if kind == "loguniform":
-        return tidy({"": float(math.exp(math.log(low) + draw * math.log(high / low)))})[""]
+        return tidy(way, math.exp(math.log(low) + draw * math.log(high / low)))
     if kind == "randint":
         return low + int(draw * (high - low + 1))
     return min(high, int(math.exp(math.log(low) + draw * math.log((high + 1) / low))))
 
 
 def _corners(tune: TuneConfig) -> Iterator[Point]:
-    """Points that hold every choice and both ends of every range at least once."""
+    """Every combination of choices and of ranges' ends; of too many, each of them at least once."""
     ends = {key: next(iter(way.values())) for key, way in tune.search.items()}
+    if math.prod(map(len, ends.values())) <= _MOST_POINTS:
+        for one in itertools.product(*ends.values()):
+            yield dict(zip(ends, one, strict=True))
+        return
     for nth in range(max(map(len, ends.values()))):
         yield {key: values[min(nth, len(values) - 1)] for key, values in ends.items()}

@@ -1,6 +1,9 @@
 """fer_ray.search: what a sweep may vary, and the points that it tries."""
 
 import math
+import random
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from fer_ray.config import TrainConfig
-from fer_ray.search import SweepConfig, known_points
+from fer_ray.search import SweepConfig, _drawn, known_points
 from fer_ray.settings import SettingsError, parse
 
 DEMO = {"data": {"uri": "demo:"}}
@@ -40,11 +43,33 @@ def test_a_grid_is_every_combination_in_order() -> None:
         searcher="grid",
     )
     assert [tuple(point.values()) for point in known_points(config)] == [
-        (32, "sgd"),
-        (32, "adam"),
-        (64, "sgd"),
-        (64, "adam"),
+        ("sgd", 32),
+        ("sgd", 64),
+        ("adam", 32),
+        ("adam", 64),
     ]
+
+
+@pytest.mark.parametrize("searcher", ["grid", "random"])
+def test_points_do_not_depend_on_how_the_space_was_typed(searcher: str) -> None:
+    ways = {
+        "optimizer.learning_rate": {"choice": [0.1, 0.2, 0.3]},
+        "training.batch_size": {"choice": [32, 64]},
+    }
+    other = dict(reversed(ways.items()))
+    assert known_points(sweep(ways, searcher=searcher)) == known_points(
+        sweep(other, searcher=searcher)
+    )
+
+
+def test_no_point_is_drawn_twice() -> None:
+    ways = {
+        "training.batch_size": {"choice": [32, 64]},
+        "optimizer.name": {"choice": ["sgd", "adam"]},
+    }
+    points = known_points(sweep(ways, trials=12))
+    assert len(points) == 4
+    assert len({str(point) for point in points}) == 4
 
 
 def test_random_points_follow_from_the_seed() -> None:
@@ -67,14 +92,11 @@ def test_random_points_follow_from_the_seed() -> None:
 def test_a_range_is_drawn_from_end_to_end(
     way: dict[str, list[Any]], low: float, high: float, halfway: float
 ) -> None:
-    key = {"uniform": "augment.erasing", "loguniform": "optimizer.learning_rate"}.get(
-        next(iter(way)), "balance.neighbors"
-    )
-    values = [point[key] for point in known_points(sweep({key: way}, trials=4_000))]
+    draws = random.Random(0)
+    values = [_drawn(way, draws) for _ in range(4_000)]
     assert all(low <= value <= high for value in values)
-    assert sum(value <= halfway for value in values) / 4_000 == pytest.approx(
-        5 / 9 if way == {"randint": [1, 9]} else 0.5, abs=0.03
-    )
+    share = 5 / 9 if way == {"randint": [1, 9]} else 0.5
+    assert sum(value <= halfway for value in values) / 4_000 == pytest.approx(share, abs=0.03)
     if isinstance(low, int):
         assert {low, high} <= set(values)
         assert all(type(value) is int for value in values)
@@ -107,6 +129,23 @@ def test_a_range_is_drawn_from_end_to_end(
         ({"model.width": {"loguniform": [0, 1]}}, {}, "above 0"),
         ({"model.width": {"uniform": [0.1, 1]}}, {"searcher": "grid"}, "under the searcher 'grid'"),
         (
+            {
+                "optimizer.warmup_epochs": {"uniform": [0, 9]},
+                "training.epochs": {"choice": [5, 10]},
+            },
+            {},
+            "must be less than training.epochs",
+        ),
+        ({"model.width": {"choice": [1.0, 2.0]}}, {"seeds": 2}, "must be 'none' with several"),
+        (
+            {
+                f"augment.{name}": {"choice": [nth / 200 for nth in range(100)]}
+                for name in ("erasing", "mixup", "width_shift")
+            },
+            {"searcher": "grid"},
+            "a grid of at most 10,000 points, got 1,000,000",
+        ),
+        (
             {"optimizer.warmup_epochs": {"choice": [1.0, 150.0]}},
             {},
             "must be less than training.epochs",
@@ -127,8 +166,30 @@ def test_what_cannot_be_searched_is_told(
     with pytest.raises(ValidationError) as caught:
         sweep(search, **tune)
     message = str(caught.value)
-    assert "tune.search must" in message
+    assert re.search(r"tune\.(search|scheduler) must", message)
     assert told in message
+
+
+def test_what_the_papers_protocol_makes_its_faces_by_cannot_vary() -> None:
+    given = DEMO | {"split": {"protocol": "paper"}}
+    space = {"balance.target": {"choice": [100, 200]}}
+    with pytest.raises(ValidationError, match=r"alone under split\.protocol 'paper'"):
+        SweepConfig.model_validate(given | {"tune": {"search": space}})
+    SweepConfig.model_validate(given)
+
+
+def test_the_last_seed_must_be_one_too() -> None:
+    tune = {"seeds": 3, "scheduler": "none"}
+    with pytest.raises(ValidationError, match="seed"):
+        SweepConfig.model_validate(DEMO | {"seed": 2**31 - 2, "tune": tune})
+
+
+def test_a_path_is_of_the_folder_where_it_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = sweep({"model.pretrained": {"choice": ["a.keras", None]}})
+    assert config.tune.search["model.pretrained"]["choice"] == [f"{tmp_path}/a.keras", None]
 
 
 def test_a_flag_takes_the_space_as_yaml() -> None:
@@ -162,7 +223,9 @@ def test_the_settings_of_a_point_are_those_of_the_sweep_but_for_the_point() -> N
 
 
 def test_what_is_printed_is_taken_as_a_config(tmp_path: Any) -> None:
-    config = sweep({"model.dropout": {"uniform": [0.1, 0.5]}}, searcher="tpe", seeds=2)
+    config = sweep(
+        {"model.dropout": {"uniform": [0.1, 0.5]}}, searcher="tpe", seeds=2, scheduler="none"
+    )
     path = tmp_path / "sweep.yaml"
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
     assert parsed("--config", str(path)) == config

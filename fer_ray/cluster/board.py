@@ -74,7 +74,7 @@ class Board:
 
     def ended(self, trial: Trial) -> None:
         """A trial has ended."""
-        row = self._rows[trial.number]
+        row = self._rows.setdefault(trial.number, _Row(trial.number, trial.point, trial.seed))
         row.status, row.epochs = trial.status, trial.epochs
         self._show()
 

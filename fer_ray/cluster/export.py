@@ -12,7 +12,7 @@ from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs import layout, record, storage
 
 
-@ray.remote(num_cpus=1, scheduling_strategy="DEFAULT")
+@ray.remote(num_cpus=1)
 def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
     """Write the model of the checkpoint at ``step`` into the run's ``model/``; its file's content.
 

@@ -34,7 +34,7 @@ def predict(
     return labels, probabilities
 
 
-@ray.remote(num_cpus=1, scheduling_strategy="DEFAULT")
+@ray.remote(num_cpus=1)
 def _predict_block(model: bytes, block: pa.Table, flips: bool) -> tuple[np.ndarray, np.ndarray]:
     """One block's labels and probabilities."""
     import keras

@@ -143,7 +143,7 @@ def side_blocks(prepared: Prepared, side: str) -> Faces:
     return Faces(blocks, [file["rows"] for file in files])
 
 
-@ray.remote(scheduling_strategy="DEFAULT")
+@ray.remote
 def _read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
     """The rows of one file, if its content is what the manifest says."""
     content = store(uri, setting).read_bytes(file["name"])

@@ -4,16 +4,27 @@ What a sweep has begun is in its folder, so that one that is started again tries
 under the same numbers, whatever became of Tune's own state.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from ray import tune
 from ray.tune.search import Searcher
 
+from fer_ray.runs.trials import Trial
 from fer_ray.search import Point, SweepConfig, known_points, tidy
 
 METRIC = "best_metric"  # of a trial so far, in what it reports
+
+
+class Book(Protocol):
+    """Where trials are kept."""
+
+    def begin(self, number: int, point: Point, replica: int) -> None:
+        """The trial of a number begins, or goes on."""
+
+    def of(self, number: int) -> Trial:
+        """A trial that has begun."""
 
 
 class Numbered(Searcher):
@@ -22,21 +33,17 @@ class Numbered(Searcher):
     Args:
         config: of the sweep.
         begun: the points of an earlier driver of the sweep, in order.
-        beginning: told each trial's number, point and replica before it starts.
+        book: what is known of a trial; told each one's number, point and replica before it starts.
     """
 
-    def __init__(
-        self,
-        config: SweepConfig,
-        begun: Sequence[Point],
-        beginning: Callable[[int, Point, int], None],
-    ) -> None:
+    def __init__(self, config: SweepConfig, begun: Sequence[Point], book: Book) -> None:
         super().__init__(METRIC, "max")
+        self._search = config.tune.search
         self._known = known_points(config)
         self._model = None if self._known else _model(config, begun)
         self._seeds = config.tune.seeds
         self._count = len(self._known) or config.tune.trials
-        self._beginning = beginning
+        self._book = book
         self._numbers: dict[str, int] = {}
         self._values: dict[int, list[float | None]] = {}  # of a point that is not through
         self._point: Point = {}
@@ -58,21 +65,24 @@ class Numbered(Searcher):
                 suggested = self._model.suggest(_name(nth))
                 if suggested is None:
                     return None
-                self._point = tidy(suggested)
+                self._point = {k: tidy(self._search[k], v) for k, v in suggested.items()}
             self._values[nth] = []
         self._numbers[trial_id] = number
-        self._beginning(number, self._point, replica)
+        self._book.begin(number, self._point, replica)
         return {"number": number, "point": self._point, "replica": replica}
 
     def on_trial_complete(
         self,
         trial_id: str,
         result: Mapping[str, Any] | None = None,
-        error: bool = False,  # noqa: ARG002 a trial that failed has no result
+        error: bool = False,
     ) -> None:
         """Tell the model the mean over a point's seeds, once all are through."""
-        nth = self._numbers[trial_id] // self._seeds
-        self._values[nth].append((result or {}).get(METRIC))
+        number = self._numbers[trial_id]
+        nth = number // self._seeds
+        # One that failed has been a success to Tune, whatever it came to before.
+        failed = error or self._book.of(number).status == "failed"
+        self._values[nth].append(None if failed else (result or {}).get(METRIC))
         if self._model is None or len(self._values[nth]) < self._seeds:
             return
         values = [value for value in self._values.pop(nth) if value is not None]
@@ -97,7 +107,7 @@ def _model(config: SweepConfig, begun: Sequence[Point]) -> Searcher:
     from ray.tune.search.optuna import OptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = {key: _domain(way) for key, way in config.tune.search.items()}
+    space = {key: _domain(way) for key, way in sorted(config.tune.search.items())}
     return OptunaSearch(
         OptunaSearch.convert_search_space(space),
         metric=METRIC,

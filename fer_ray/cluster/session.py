@@ -162,14 +162,21 @@ def workers_wanted(settings: ClusterConfig) -> int | tuple[int, int]:
 
 
 def groups_at_once(settings: ClusterConfig) -> int:
-    """How many worker groups of the smallest size fit beside a task of Ray Data; at least one.
+    """How many worker groups fit on the cluster's nodes beside a task of Ray Data; at least one.
 
-    Ray Train places a group whole or not at all, so that groups beyond this wait and hold nothing.
+    Of a range of workers the most that a group may take counts. Ray Train places a group whole or
+    not at all, so that groups beyond this wait and hold nothing.
     """
-    has, workers = _cluster_has(), settings.fewest_workers
-    by_cpu = (has.get("CPU", 0) - DATA_CPUS) / (workers * settings.cpus_per_worker)
-    by_gpu = has.get("GPU", 0) / workers if settings.use_gpu else math.inf
-    return max(1, math.floor(min(by_cpu, by_gpu)))
+    wanted = workers_wanted(settings)
+    workers = wanted if isinstance(wanted, int) else wanted[1]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    largest = max(range(len(nodes)), key=lambda nth: nodes[nth].get("CPU", 0))
+    rooms = []
+    for nth, node in enumerate(nodes):
+        cpus = node.get("CPU", 0) - (DATA_CPUS if nth == largest else 0)
+        room = math.floor(cpus / settings.cpus_per_worker)
+        rooms.append(min(room, math.floor(node.get("GPU", 0))) if settings.use_gpu else room)
+    return int(max(1, sum(max(0, room) for room in rooms) // workers))
 
 
 def worker_resources(settings: ClusterConfig) -> dict[str, float]:

@@ -6,6 +6,7 @@ of which those that ended tell what they came to and train nothing.
 """
 
 import logging
+import math
 import os
 import uuid
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fer_ray.cluster import dataset, session, trial, winning
 from fer_ray.cluster.board import Board
 from fer_ray.cluster.searching import METRIC, Numbered
-from fer_ray.cluster.training import conducted, owned
+from fer_ray.cluster.training import begin, conducted, owned
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, record, storage, trials
 from fer_ray.runs.lease import Lease
@@ -35,6 +37,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+_NO_PAUSE: Any = math.inf  # epochs: a run that is paused would have to be ended and resumed
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +55,9 @@ def sweep(config: SweepConfig) -> Outcome:
 def _sweep(config: SweepConfig, folder: storage.Store, held: Lease) -> Outcome:
     """Run what trials are missing, and score the winner."""
     data = dataset.prepare(config)
-    record.write_config(folder, config)
-    where = session.where_work_is_done()
-    shared = trial.Shared.options(scheduling_strategy=where).remote(data)  # type: ignore[attr-defined]
+    begin(folder, config, {"content": data.manifest["content"], **data.facts()})
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    shared = trial.Shared.options(scheduling_strategy=here).remote(data)  # type: ignore[attr-defined]
     task = trial.Task(config, data, shared)
     if not any(key.startswith("balance.") for key in config.tune.search):
         ray.get(shared.training.remote(config))  # what is wrong with it is so for every trial
@@ -83,6 +87,8 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
         f"; {sum(one.ended for one in begun)} have ended before" if begun else "",
     )
     scratch = folder.folder(layout.RAY)
+    book = Book(config, folder)
+    points_begun = [dict(one.point) for one in begun if one.replica == 0]
     with _environment(), Board(config, points * settings.seeds, at_once) as board:
         tune.Tuner(
             trial.function(task),
@@ -90,11 +96,7 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
             tune_config=tune.TuneConfig(
                 metric=METRIC,
                 mode="max",
-                search_alg=Numbered(
-                    config,
-                    [dict(one.point) for one in begun if one.replica == 0],
-                    Begin(config, folder),
-                ),
+                search_alg=Numbered(config, points_begun, book),
                 scheduler=_scheduler(config),
                 num_samples=points * settings.seeds,
                 max_concurrent_trials=at_once,
@@ -105,10 +107,13 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
                 storage_path=scratch.root,
                 storage_filesystem=scratch.filesystem,
                 failure_config=tune.FailureConfig(max_failures=config.cluster.max_failures),
-                callbacks=[Keeper(folder, held, board)],
+                callbacks=[Keeper(book, held, board)],
                 verbose=0,
             ),
         ).fit()
+    missing = points * settings.seeds - sum(one.ended for one in trials.read_all(folder))
+    if missing:
+        raise RuntimeError(f"all trials must end, {missing} did not; the same command goes on")
 
 
 def _scheduler(config: SweepConfig) -> TrialScheduler:
@@ -124,21 +129,45 @@ def _scheduler(config: SweepConfig) -> TrialScheduler:
             stop_last_trials=False,  # a trial that gets there has its model to export
         )
     if settings.scheduler == "median":
-        return MedianStoppingRule(time_attr="epoch", grace_period=grace)
+        return Median(time_attr="epoch", grace_period=grace, min_time_slice=_NO_PAUSE)
     return FIFOScheduler()  # type: ignore[no-untyped-call]
 
 
-class Begin:
-    """Writes a trial's document before it starts, unless it is there."""
+class Median(MedianStoppingRule):
+    """Ray's rule, for trials that may end before their first epoch."""
+
+    def on_trial_complete(self, controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
+        """Called when a trial has ended; Ray's own would look for an epoch in all results since."""
+        if "epoch" in result:
+            super().on_trial_complete(controller, trial, result)
+
+
+class Book:
+    """The trials in the sweep's folder."""
 
     def __init__(self, config: SweepConfig, folder: storage.Store) -> None:
         self._config, self._folder = config, folder
 
-    def __call__(self, number: int, point: Point, replica: int) -> None:
-        """The trial of a number begins, or goes on."""
+    def begin(self, number: int, point: Point, replica: int) -> None:
+        """Write a trial's document before it starts, unless it is there."""
         if trials.read(self._folder, number) is None:
             begun = trials.Trial(number, point, replica, self._config.seed + replica)
             trials.write(self._folder, begun)
+
+    def of(self, number: int) -> trials.Trial:
+        """A trial that has begun."""
+        found = trials.read(self._folder, number)
+        assert found is not None, number
+        return found
+
+    def end(self, trial: TuneTrial, status: trials.Status, error: str | None) -> trials.Trial:
+        """How a trial ended: as it told itself, or else as Tune saw it."""
+        known = self.of(trial.config["number"])
+        if not known.ended:
+            epochs = int((trial.last_result or {}).get("epoch", 0))
+            known = replace(known, status=status, epochs=epochs, error=error)
+            trials.write(self._folder, known)
+        return known
 
 
 class Keeper(TrialProgressCallback):
@@ -147,9 +176,9 @@ class Keeper(TrialProgressCallback):
     Ray Tune calls with keywords, and prints results itself unless one of this class does.
     """
 
-    def __init__(self, folder: storage.Store, held: Lease, board: Board) -> None:
+    def __init__(self, book: Book, held: Lease, board: Board) -> None:
         super().__init__(METRIC)
-        self._folder, self._held, self._board = folder, held, board
+        self._book, self._held, self._board = book, held, board
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing is kept of it in Tune's own state, which is never read again."""
@@ -176,12 +205,7 @@ class Keeper(TrialProgressCallback):
         self._ended(told["trial"], "failed", "its process was lost")
 
     def _ended(self, trial: TuneTrial, status: trials.Status, error: str | None) -> None:
-        known = trials.read(self._folder, trial.config["number"])
-        assert known is not None
-        if not known.ended:
-            epochs = int((trial.last_result or {}).get("epoch", 0))
-            known = replace(known, status=status, epochs=epochs, error=error)
-            trials.write(self._folder, known)
+        known = self._book.end(trial, status, error)
         if known.status == "failed":
             logger.warning("trial %d failed: %s", known.number, known.error)
         self._board.ended(known)

@@ -38,14 +38,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Part:
-    """What a run is given that is one of a sweep's: shared faces, and who follows its epochs.
+    """What a run is given that is one of a sweep's: the faces that all share.
 
-    The test side is not scored: it is the winner's.
+    Such a run waits for room on the cluster as long as it takes, and leaves the test side to the
+    sweep's winner.
     """
 
     data: prepared.Prepared
     faces: balancing.TrainingFaces
-    tell: Callable[[Mapping[str, Any]], None]
 
 
 def train(config: TrainConfig) -> Outcome:
@@ -84,13 +84,15 @@ def fit(config: TrainConfig, part: Part | None = None) -> Outcome:
         HeldError: another process is at work on the run.
         LostError: another has taken the run over, since this process did not renew its lease.
     """
-    return owned(config, lambda run, held: _fit(config, run, held, part))
+    return owned(config, lambda run, held: _fit(config, run, held, part), wait=part is None)
 
 
-def owned(config: TrainConfig, work: Callable[[storage.Store, Lease], Outcome]) -> Outcome:
+def owned(
+    config: TrainConfig, work: Callable[[storage.Store, Lease], Outcome], *, wait: bool = True
+) -> Outcome:
     """What ``work`` makes of the run's folder, as its one owner; or what it came to before.
 
-    ``work`` is called once the cluster can place a worker group. Raises as ``fit`` does.
+    With ``wait`` it is called once the cluster can place a worker group. Raises as ``fit`` does.
     """
     places = {
         "data.uri": config.data.uri,
@@ -110,7 +112,8 @@ def owned(config: TrainConfig, work: Callable[[storage.Store, Lease], Outcome]) 
         ):
             if done := _earlier(run, config):  # by who held it until now
                 return done
-            session.check_resources(config.cluster)
+            if wait:
+                session.check_resources(config.cluster)
             session.check_shared(places)  # once more: the cluster may have grown
             try:
                 return work(run, held)
@@ -143,7 +146,6 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
         if part
         else balancing.training_blocks(data, config.balance, config.augment, config.seed)
     )
-    tell = part.tell if part else watching.Lines(config.training)
     work = Work(
         config=config,
         guard=held.guard,
@@ -165,7 +167,7 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
     }
     if config.model.pretrained is not None:
         ray.get(_check_pretrained.remote(work))
-    _begin(run, config, facts)
+    begin(run, config, facts)
     plan = Plan(
         batch_size=config.training.batch_size,
         window=max(1, config.training.shuffle_bytes // FACE_BYTES),
@@ -178,7 +180,7 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
             logger.info("going on from step %d of %d", progress.step, work.last_step)
         metrics.forget(run, progress.step)
         seen = epochs_after(progress.step, work.count, config.training.batch_size)
-        with watching.watching(run, tell, seen):
+        with watching.watching(run, config.training, seen):
             workers.run_to_end(work, training.faces, plan, held)
         progress = workers.progress_of(run.uri)
         check_ended(run, progress, work.last_step)
@@ -187,9 +189,6 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
     if config.training.tensorboard:
         where = session.where_work_is_done()
         ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
-    if part:
-        for epoch in epochs:  # those of earlier attempts too
-            part.tell(epoch)
     sides = ("validation",) if part else ("validation", "test")
     return finish(work, run, data, progress, facts, epochs, sides)
 
@@ -212,7 +211,7 @@ def check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:
     raise RuntimeError(f"training must end at step {last_step}, got {progress.step} in {run.uri}")
 
 
-def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) -> None:
+def begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) -> None:
     """Write what the run is made of; on resuming, check that the data is still the same."""
     earlier = record.read_document(run, layout.DATA)
     if earlier is not None and earlier["content"] != facts["content"]:
@@ -224,7 +223,7 @@ def _begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) ->
     record.write_config(run, config)
 
 
-@ray.remote(num_cpus=1, scheduling_strategy="DEFAULT")
+@ray.remote(num_cpus=1)
 def _check_pretrained(work: Work) -> None:
     """Raise what laying ``model.pretrained`` into the network raises, before workers start."""
     import tensorflow as tf

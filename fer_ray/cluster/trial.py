@@ -1,24 +1,33 @@
-"""One trial of a sweep: the run that ``train`` would make, over faces that all trials share."""
+"""One trial of a sweep: the run that ``train`` would make, over faces that all trials share.
+
+Ray Tune calls ``run`` in a process of its own, which trains in a task and tells Tune each epoch. A
+scheduler that ends the trial ends that call, wherever it stands, and with it the task.
+"""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
+import ray.exceptions
 from ray import tune
 
-from fer_ray.cluster import balancing, training
+from fer_ray.cluster import balancing, session, training
 from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.searching import METRIC
 from fer_ray.config import TrainConfig, TrainingConfig
 from fer_ray.job import outcome_of_error
-from fer_ray.runs import layout, storage, trials, uris
+from fer_ray.runs import layout, metrics, storage, trials, uris
+from fer_ray.runs.faults import StorageError
+from fer_ray.runs.lease import HeldError, LostError
 from fer_ray.search import SweepConfig
 
+LOOK_EVERY_S = 1.0
 _MEMORY = 256 * 2**20  # bytes that a trial's process takes, beside its workers; Tune wants a claim
 
-logger = logging.getLogger(__name__)
+# Say nothing of the trial: Tune tries it again.
+_PASSING = (HeldError, LostError, StorageError)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -64,77 +73,100 @@ class Task:
         )
 
 
-def run(given: dict[str, Any], task: Task) -> None:
-    """What Ray Tune calls in a process of its own: train, tell Tune each epoch, keep the end.
+def function(task: Task) -> Any:
+    """``run`` as Ray Tune takes it: it reserves no CPU itself, its workers do."""
+    bound = tune.with_parameters(run, task=task)
+    return tune.with_resources(bound, {"cpu": 0, "memory": _MEMORY})
 
-    A trial that ended before tells its epochs again and trains nothing. One that fails is
-    recorded, and is no failure of the sweep.
+
+def run(given: dict[str, Any], task: Task) -> None:
+    """Train a trial's run, tell Ray Tune each epoch, and keep how it ended.
+
+    A trial that ended before tells its epochs again and trains nothing. One that fails by itself
+    is recorded, and is no failure of the sweep; where its process, its storage or the cluster
+    failed, Tune is let know, and tries again.
     """
-    logging.getLogger("fer_ray").setLevel(logging.INFO)  # for the run's own log
     sweep = storage.store(task.folder)
     trial = trials.read(sweep, given["number"])
     assert trial is not None, given
-    telling = Telling(task.settings(trial).training)
+    try:
+        config = task.settings(trial)
+    except ValueError as error:  # of settings that do not go together
+        trials.write(sweep, replace(trial, status="failed", error=str(error)))
+        return
+    telling = Telling(config.training, tune.report)
     if trial.ended:
         for epoch in trials.epochs_of(sweep, trial):
             telling(epoch)
         telling.end()
         return
+    folder = storage.store(uris.join(config.storage.uri, str(config.run)))
+    # Outside of what Tune reserved for this process, which holds no CPU.
+    where = session.where_work_is_done()
+    fitted = _fit.options(scheduling_strategy=where).remote(config, task)
     try:
-        config = task.settings(trial)
-        faces = ray.get(task.shared.training.remote(config))
-        part = training.Part(task.data, faces, telling)
-        training.fit(config, part)
-    except Exception as error:  # noqa: BLE001 recorded; the other trials go on
+        while not ray.wait([fitted], timeout=LOOK_EVERY_S)[0]:
+            for epoch in metrics.read_all(folder, after=telling.epochs):
+                telling(epoch)
+        ray.get(fitted)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, (*_PASSING, ray.exceptions.RayError)):
+            raise
+        epochs = len(metrics.read_all(folder))
         told = outcome_of_error(error).error
-        trials.write(sweep, replace(trial, status="failed", epochs=telling.epochs, error=told))
+        trials.write(sweep, replace(trial, status="failed", epochs=epochs, error=told))
         return
+    finally:
+        ray.cancel(fitted, force=True)
+    for epoch in metrics.read_all(folder, after=telling.epochs):
+        telling(epoch)
     trials.write(sweep, replace(trial, status="done", epochs=telling.epochs))
     telling.end()
 
 
-class Telling:
-    """Reports each epoch once, with the best metric so far.
+@ray.remote(num_cpus=0, max_retries=0)
+def _fit(config: TrainConfig, task: Task) -> None:
+    """The run itself."""
+    logging.getLogger("fer_ray").setLevel(logging.INFO)  # for the run's own log
+    faces = ray.get(task.shared.training.remote(config))
+    training.fit(config, training.Part(task.data, faces))
 
-    The last one waits for ``end``: a scheduler that hears of it may end the trial at once, which
-    then has yet to export its model.
+
+class Telling:
+    """Reports each epoch once, in order, with the best metric so far.
+
+    The run's last one waits for ``end``: a scheduler that hears of it may end the trial at once,
+    which then has yet to export its model.
     """
 
-    def __init__(self, settings: TrainingConfig) -> None:
+    def __init__(self, settings: TrainingConfig, report: Callable[[dict[str, Any]], None]) -> None:
         self.epochs = 0
+        self._report = report
         self._settings = settings
         self._best: Mapping[str, Any] | None = None
         self._last: dict[str, Any] | None = None
 
     def __call__(self, epoch: Mapping[str, Any]) -> None:
-        """Report ``epoch``, unless it was before."""
-        if epoch["epoch"] <= self.epochs:
-            return
+        """Report ``epoch``."""
         self.epochs = epoch["epoch"]
         known = [one for one in (self._best, epoch) if one is not None]
-        self._best = trials.best_of(known, self._settings.select_by)
-        if self._best is None:  # a loss that is no number: the run fails by itself
+        self._best = best = trials.best_of(known, self._settings.select_by)
+        if best is None:  # no number: the run fails by itself
             return
         told = {
             "epoch": self.epochs,
-            METRIC: self._best["validation"][self._settings.select_by],
+            METRIC: best["validation"][self._settings.select_by],
             "seconds": epoch["seconds"],
         }
-        if self.epochs < self._settings.epochs:
-            tune.report(told)
-        else:
+        patience = self._settings.early_stopping
+        stops = patience is not None and self.epochs - best["epoch"] >= patience
+        if stops or self.epochs == self._settings.epochs:
             self._last = told
+        else:
+            self._report(told)
 
     def end(self) -> None:
         """Report the last epoch."""
         if self._last is not None:
-            tune.report(self._last)
-
-
-def function(task: Task) -> Any:
-    """``run`` as Ray Tune takes it: it reserves no CPU itself, its workers do.
-
-    Its tasks must name a scheduling strategy: Ray would hold others in what the trial reserved.
-    """
-    bound = tune.with_parameters(run, task=task)
-    return tune.with_resources(bound, {"cpu": 0, "memory": _MEMORY})
+            self._report(self._last)

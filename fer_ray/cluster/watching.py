@@ -1,8 +1,8 @@
-"""For who watches: each epoch, told from what the run has written; for a person a line of it."""
+"""For the person watching: a line for each epoch, told from what the run has written."""
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,16 +13,14 @@ from fer_ray.runs.storage import Store
 
 LOOK_EVERY_S = 1.0
 
-Tell = Callable[[Mapping[str, Any]], None]
-
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def watching(run: Store, tell: Tell, seen: int) -> Iterator[None]:
-    """``tell`` each epoch after the ``seen`` first as soon as it is there, from a thread."""
+def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
+    """Log each epoch after the ``seen`` first as soon as its metrics are there, from a thread."""
     done = threading.Event()
-    thread = threading.Thread(target=_follow, args=(run, tell, seen, done), daemon=True)
+    thread = threading.Thread(target=_follow, args=(run, training, seen, done), daemon=True)
     thread.start()
     try:
         yield
@@ -31,28 +29,17 @@ def watching(run: Store, tell: Tell, seen: int) -> Iterator[None]:
         thread.join()
 
 
-def _follow(run: Store, tell: Tell, seen: int, done: threading.Event) -> None:
+def _follow(run: Store, training: TrainingConfig, seen: int, done: threading.Event) -> None:
     while True:
         last = done.wait(LOOK_EVERY_S)
         try:
             for epoch in metrics.read_all(run, after=seen):
                 seen = epoch["epoch"]
-                tell(epoch)
+                logger.info("%s", line(epoch, training))
         except StorageError as error:  # the workers' business; the next look may go well
             logger.warning("no news of the run: %s", error)
         if last:
             return
-
-
-class Lines:
-    """Tells epochs as lines of the log."""
-
-    def __init__(self, training: TrainingConfig) -> None:
-        self._training = training
-
-    def __call__(self, epoch: Mapping[str, Any]) -> None:
-        """Log one."""
-        logger.info("%s", line(epoch, self._training))
 
 
 def line(epoch: Mapping[str, Any], training: TrainingConfig) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from fer_ray.cluster import finishing, session, training, watching
+from fer_ray.cluster import finishing, session, training
 from fer_ray.cluster.trial import Task
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
@@ -117,7 +117,7 @@ def _scores(task: Task, won: TrainConfig, run_uri: str) -> Mapping[str, Any]:
             }
         )
         faces = ray.get(task.shared.training.remote(named))
-        part = training.Part(task.data, faces, watching.Lines(named.training))
+        part = training.Part(task.data, faces)
         training.fit(named, part)
         run_uri = uris.join(task.folder, layout.RETRAINED)
     where = session.where_work_is_done()

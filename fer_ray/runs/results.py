@@ -1,6 +1,7 @@
 """A sweep's results: a row for each trial, as Parquet and as csv."""
 
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,14 +22,23 @@ def rows(sweep: Store, select_by: str) -> list[dict[str, Any]]:
 
 
 def write(sweep: Store, table: Sequence[dict[str, Any]]) -> None:
-    """Write rows as ``sweep/results.parquet`` and ``.csv``."""
-    columns = pa.Table.from_pylist(list(table))
+    """Write rows as ``sweep/results.parquet`` and ``.csv``; values of several kinds as JSON."""
+    columns = pa.table({name: _column([row[name] for row in table]) for name in table[0]})
     sink = io.BytesIO()
     pq.write_table(columns, sink)
     sweep.write_bytes(f"{RESULTS}.parquet", sink.getvalue())
     text = io.BytesIO()
     pyarrow.csv.write_csv(columns, text)
     sweep.write_bytes(f"{RESULTS}.csv", text.getvalue())
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and kinds != {int, float}:
+        return pa.array([json.dumps(value) for value in values])
+    return pa.array(
+        [float(v) for v in values] if kinds == {int, float} and None not in values else values
+    )
 
 
 def _row(sweep: Store, trial: trials.Trial, select_by: str) -> dict[str, Any]:

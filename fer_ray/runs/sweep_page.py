@@ -13,6 +13,7 @@ from fer_ray.runs.sweep_plots import short
 _REPEAT = (
     "On the same versions, kind of processor and threads, this trains the winner again, to the bit."
 )
+_ELSEWHERE = f" Fetch {WINNER} from the sweep's folder first."
 _PAIR = ("optimizer.learning_rate", "training.batch_size")  # the paper's question
 
 
@@ -79,13 +80,20 @@ def _context(
         ],
         "rows": [_row(row, keys, won) for row in _by_metric(rows)],
         "errors": failed,
-        "repeat": _REPEAT if winner else "No trial ran to its end.",
-        "command": f"python jobs/train.py --config {shlex.quote(winner['settings'])}"
+        "repeat": (_REPEAT + ("" if sweep.local else _ELSEWHERE))
+        if winner
+        else "No trial ran to its end.",
+        "command": f"python jobs/train.py --config {shlex.quote(_at_hand(sweep))}"
         if winner
         else "",
         "winner_yaml": yaml,
         "config_yaml": sweep.read_bytes(CONFIG).decode(),
     }
+
+
+def _at_hand(sweep: Store) -> str:
+    """Where ``train`` finds the winner's settings: their path, or their name once fetched."""
+    return sweep.path(WINNER) if sweep.local else WINNER.rpartition("/")[2]
 
 
 def _verdict(outcome: Mapping[str, Any], select_by: str) -> str:

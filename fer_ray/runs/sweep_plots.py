@@ -13,6 +13,7 @@ from sklearn.inspection import permutation_importance
 from fer_ray.runs.pages import ACCENT, INK, MUTED, PAPER, Plot, drawing
 
 FEWEST = 6  # trials that say anything of importance
+_DECADES = 50  # a range over so large a factor is read on a log axis
 _BINS = 4  # of a range in the heat map
 
 Row = Mapping[str, Any]  # of ``results.rows``
@@ -20,7 +21,7 @@ Row = Mapping[str, Any]  # of ``results.rows``
 
 def against(rows: Sequence[Row], key: str, metric: str, log: bool, won: int | None) -> Plot:
     """The metric of each trial against one setting."""
-    told = [row for row in rows if row["metric"] is not None]
+    told = _counting(rows)
     best = max(told, key=lambda row: row["metric"], default=None)
     found = (
         f"The best trial had {key} {short(best[key])}." if best else "No trial came to a metric."
@@ -44,7 +45,7 @@ def against(rows: Sequence[Row], key: str, metric: str, log: bool, won: int | No
         if labels:
             axes.set_xticks(range(len(labels)), labels)
             axes.set_xlim(-0.5, len(labels) - 0.5)
-        elif log:
+        elif log or (min(places) > 0 and max(places) / min(places) >= _DECADES):
             axes.set_xscale("log")
         _plain(axes, metric)
         axes.set_xlabel(key)
@@ -100,7 +101,7 @@ def importance(rows: Sequence[Row], keys: Sequence[str], metric: str) -> Plot | 
 
     By how far its R² falls when one setting's values are shuffled over the trials, 30 times.
     """
-    told = [row for row in rows if row["metric"] is not None]
+    told = _counting(rows)
     if len(told) < FEWEST or len(keys) < 2:
         return None
     columns = [_codes([row[key] for row in told]) for key in keys]
@@ -133,7 +134,7 @@ def importance(rows: Sequence[Row], keys: Sequence[str], metric: str) -> Plot | 
 
 def heat(rows: Sequence[Row], across: str, down: str, metric: str) -> dict[str, Any] | None:
     """The mean metric by two settings as a table; ranges in bins. None if there is nothing."""
-    told = [row for row in rows if row["metric"] is not None]
+    told = _counting(rows)
     if not told:
         return None
     columns, column_of = _bins([row[across] for row in told])
@@ -174,6 +175,11 @@ def short(value: Any) -> str:
 _POINTS: dict[str, Any] = {"textcoords": "offset points"}
 
 
+def _counting(rows: Sequence[Row]) -> list[Row]:
+    """Trials whose metric is worth something: not of those that failed."""
+    return [row for row in rows if row["metric"] is not None and row["status"] != "failed"]
+
+
 def _plain(axes: Axes, metric: str) -> None:
     axes.set_title(metric)
     axes.margins(y=0.15)
@@ -193,7 +199,9 @@ def _places(values: Sequence[Any]) -> tuple[list[Any], list[str]]:
 
 
 def _sorted(values: Sequence[Any]) -> list[Any]:
-    return sorted(set(values), key=lambda value: (isinstance(value, str), value))
+    return sorted(
+        set(values), key=lambda value: (value is None, isinstance(value, str), value or 0)
+    )
 
 
 def _codes(values: Sequence[Any]) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from fer_ray.cluster.searching import METRIC, Numbered
+from fer_ray.runs.trials import Trial
 from fer_ray.search import Point, SweepConfig, known_points
 
 SPACE = {
@@ -20,8 +21,24 @@ def sweep(**tune: Any) -> SweepConfig:
     return SweepConfig.model_validate({"data": {"uri": "demo:"}, "tune": {"search": SPACE} | tune})
 
 
-def searcher(config: SweepConfig, begun: list[Point] | None = None) -> Numbered:
-    return Numbered(config, begun or [], lambda *_: None)
+class Book:
+    """Trials in memory, of which those numbered ``failing`` come to fail."""
+
+    def __init__(self, failing: set[int]) -> None:
+        self.failing, self.told = failing, list[tuple[int, Point, int]]()
+
+    def begin(self, number: int, point: Point, replica: int) -> None:
+        self.told.append((number, point, replica))
+
+    def of(self, number: int) -> Trial:
+        status = "failed" if number in self.failing else "done"
+        return Trial(number, {}, 0, 0, status)
+
+
+def searcher(
+    config: SweepConfig, begun: list[Point] | None = None, failing: set[int] | None = None
+) -> Numbered:
+    return Numbered(config, begun or [], Book(failing or set()))
 
 
 def taken(search: Numbered, count: int, value: float | None = 0.5) -> list[dict[str, Any]]:
@@ -35,15 +52,15 @@ def taken(search: Numbered, count: int, value: float | None = 0.5) -> list[dict[
 
 
 def test_a_list_is_given_in_order_with_every_seed() -> None:
-    config = sweep(trials=3, seeds=2)
-    told: list[tuple[int, Point, int]] = []
-    search = Numbered(config, [], lambda *one: told.append(one))
+    config = sweep(trials=3, seeds=2, scheduler="none")
+    book = Book(set())
+    search = Numbered(config, [], book)
     trials = taken(search, 6)
     points = known_points(config)
     assert [one["number"] for one in trials] == list(range(6))
     assert [one["point"] for one in trials] == [point for point in points for _ in range(2)]
     assert [one["replica"] for one in trials] == [0, 1] * 3
-    assert told == [(one["number"], one["point"], one["replica"]) for one in trials]
+    assert book.told == [(one["number"], one["point"], one["replica"]) for one in trials]
     assert search.suggest("one more") == Searcher.FINISHED
 
 
@@ -73,19 +90,35 @@ def test_a_model_moves_to_where_results_are_good() -> None:
 
 
 def test_a_model_hears_of_a_point_once_all_its_seeds_are_through() -> None:
-    config = sweep(searcher="tpe", trials=2, seeds=3)
-    search = searcher(config)
+    config = sweep(searcher="tpe", trials=2, seeds=3, scheduler="none")
+    search = searcher(config, failing={1})
     heard: list[Any] = []
     search._model.on_trial_complete = lambda *one, **error: heard.append((*one, error))  # type: ignore[union-attr]
     names = ["a", "b", "c"]
     assert len({str(search.suggest(name)["point"]) for name in names}) == 1
-    for name, value in zip(names, (0.2, None, 0.4), strict=True):
+    for name, value in zip(names, (0.2, 0.9, 0.4), strict=True):
         assert heard == []
-        search.on_trial_complete(name, None if value is None else {METRIC: value})
+        search.on_trial_complete(name, {METRIC: value})
     assert heard == [("point-0", {METRIC: pytest.approx(0.3)}, {"error": False})]
 
 
-def test_a_point_whose_every_trial_failed_counts_as_an_error() -> None:
-    search = searcher(sweep(searcher="tpe", trials=3))
-    trials = taken(search, 3, value=None)
-    assert [one["number"] for one in trials] == [0, 1, 2]
+def test_a_point_that_failed_is_no_success_whatever_it_came_to_before() -> None:
+    search = searcher(sweep(searcher="tpe", trials=3), failing={0, 1, 2})
+    taken(search, 3, value=0.9)
+    states = [trial.state.name for trial in search._model._ot_study.trials]  # type: ignore[union-attr]
+    assert states == ["FAIL"] * 3
+
+
+def test_a_choice_is_tried_as_it_is_and_a_number_stays_in_its_range() -> None:
+    space = {
+        "optimizer.learning_rate": {"choice": [0.000123456, 0.00234567]},
+        "model.dropout": {"uniform": [0.99, 0.99999]},
+    }
+    config = SweepConfig.model_validate(
+        {"data": {"uri": "demo:"}, "tune": {"search": space, "searcher": "tpe", "trials": 20}}
+    )
+    points = [one["point"] for one in taken(searcher(config), 20)]
+    assert {point["optimizer.learning_rate"] for point in points} == {0.000123456, 0.00234567}
+    assert all(0.99 <= point["model.dropout"] <= 0.99999 for point in points)
+    again = taken(searcher(config, points), 20)
+    assert [one["point"] for one in again] == points

@@ -33,10 +33,13 @@ def ended(sweep: Path) -> int:
     return sum(status != "begun" for status in told)
 
 
-# The first diverges in its first epoch; by then the second has begun.
-TWO = {
-    "tune__search": "{optimizer.learning_rate: {choice: [1.0e+30, 3.0e-3]}}",
+# The second diverges in its first epoch; the third learns nothing, and takes its place.
+THREE = {
+    "tune__search": "{optimizer.learning_rate: {choice: [3.0e-3, 1.0e+30, 1.0e-12]}}",
     "training__epochs": "12",
+    "tune__scheduler": "asha",
+    "tune__grace_epochs": "3",
+    "tune__reduction_factor": "2",
 }
 
 
@@ -47,28 +50,29 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     ``python -m tests.campaign sweep`` compares such sweeps with one that nothing happened to.
     """
     folder = tmp_path_factory.mktemp("whole")
-    job = start(folder, **TWO)
+    job = start(folder, **THREE)
     wait_until(lambda: ended(folder / "s") == 1, job)
-    wait_until(lambda: any(folder.glob("s/trials/0001/checkpoints/*/manifest.json")), job)
+    wait_until(lambda: any(folder.glob("s/trials/0000/checkpoints/*/manifest.json")), job)
     job.kill()
     _, before = job.communicate()
-    outcome, errors = finish(start(folder, **TWO))
+    outcome, errors = finish(start(folder, **THREE))
     return folder / "s", outcome, before + errors
 
 
 Whole = tuple[Path, dict[str, Any], str]
 
 
-def test_a_trial_that_fails_is_recorded_and_another_wins(whole: Whole) -> None:
+def test_one_trial_wins_one_fails_and_one_is_stopped(whole: Whole) -> None:
     folder, outcome, errors = whole
     assert outcome["status"] == "done", errors
-    assert outcome["trials"] == {"done": 1, "stopped": 0, "failed": 1}
-    failed, done = results(folder.parent)
-    assert (failed["status"], done["status"], done["epochs"]) == ("failed", "done", 12)
-    assert "not finite" in failed["error"]
-    assert f"trial 0 failed: {failed['error']}" in errors
-    assert outcome["winner"]["trial"] == 1
-    assert outcome["winner"]["validation_macro_f1"] == done["metric"]
+    assert outcome["trials"] == {"done": 1, "stopped": 1, "failed": 1}
+    rows = results(folder.parent)
+    assert [row["status"] for row in rows] == ["done", "failed", "stopped"]
+    assert [row["epochs"] for row in rows] == [12, 1, 3]
+    assert "not finite" in rows[1]["error"]
+    assert f"trial 1 failed: {rows[1]['error']}" in errors
+    assert outcome["winner"]["trial"] == 0
+    assert outcome["winner"]["validation_macro_f1"] == rows[0]["metric"]
     assert "it alone ran to its end" in (folder / layout.SWEEP_PAGE).read_text()
 
 
@@ -83,11 +87,11 @@ def test_the_test_side_is_scored_for_the_winner_alone(whole: Whole) -> None:
 
 def test_a_person_sees_a_table_and_no_library(whole: Whole) -> None:
     _, _, errors = whole
-    assert "2 of 2 trials have ended" in errors
+    assert "3 of 3 trials have ended" in errors
     assert "validation macro_f1" in errors
     ours = [line for line in errors.splitlines() if line[:8].count(":") == 2]
     table = [
-        line for line in errors.splitlines() if set(line) & set("┃│━─┏┡└") or " of 2 tr" in line
+        line for line in errors.splitlines() if set(line) & set("┃│━─┏┡└") or " of 3 tr" in line
     ]
     rest = set(errors.splitlines()) - set(ours) - set(table)
     # Ray tells of many processes past every switch: two trials at a time have a dozen and a half.
@@ -103,7 +107,7 @@ def test_the_faces_are_prepared_once(whole: Whole) -> None:
 
 def test_the_same_name_again_returns_what_was_found(whole: Whole) -> None:
     folder, outcome, _ = whole
-    again, errors = finish(start(folder.parent, **TWO))
+    again, errors = finish(start(folder.parent, **THREE))
     assert "starting Ray" not in errors
     assert again | {"status": "done", "seconds": outcome["seconds"]} == outcome
 
@@ -133,8 +137,8 @@ def test_what_ended_before_the_kill_is_not_run_again_and_what_had_begun_goes_on(
     whole: Whole,
 ) -> None:
     folder, _, errors = whole
-    assert "2 trials, 2 at a time; 1 have ended before" in errors
+    assert "3 trials, 2 at a time; 1 have ended before" in errors
     attempts = [len(list(folder.glob(f"trials/000{n}/logs/*-driver.log"))) for n in range(2)]
-    assert attempts == [1, 2]
-    (log,) = folder.glob("trials/0001/logs/attempt-0002-driver.log")
+    assert attempts == [2, 1]
+    (log,) = folder.glob("trials/0000/logs/attempt-0002-driver.log")
     assert "going on from step" in log.read_text()

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from fer_ray.runs import layout, sweep_page
+from fer_ray.config import TrainConfig
+from fer_ray.runs import layout, record, results, sweep_page, sweep_plots
 from fer_ray.runs.storage import Store, store
-from tests.runs.sweeps import TUNE, eight, outcome
+from tests.runs.sweeps import TUNE, add, eight, outcome
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,29 @@ def test_a_sweep_without_a_winner_has_a_page(local_run: Store) -> None:
         del told[name]
     sweep_page.write(local_run, told, TUNE, "macro_f1")
     assert b"none won" in local_run.read_bytes(layout.SWEEP_PAGE)
+
+
+def test_a_setting_may_have_values_of_several_kinds(local_run: Store) -> None:
+    values: list[Any] = [None, 5, "none", True, 0.5, None, 5]
+    for number, value in enumerate(values):
+        point = {"training.ema": value, "balance.target": value}
+        add(local_run, number, point, [number / 10])
+    record.write_config(local_run, TrainConfig.model_validate({"data": {"uri": "demo:"}}))
+    search = {name: {"choice": values[:5]} for name in ("training.ema", "balance.target")}
+    told = outcome(local_run) | {"status": "failed"}
+    for name in ("winner", "second", "metrics"):
+        del told[name]
+    sweep_page.write(local_run, told, {"search": search}, "macro_f1")
+    assert b"None" in local_run.read_bytes(layout.SWEEP_PAGE)
+
+
+def test_a_trial_that_failed_proves_nothing(local_run: Store) -> None:
+    add(local_run, 0, {"model.width": 0.5}, [0.2])
+    add(local_run, 1, {"model.width": 1.0}, [0.9], "failed", error="it diverged")
+    plot = sweep_plots.against(
+        results.rows(local_run, "macro_f1"), "model.width", "macro-F1", log=False, won=0
+    )
+    assert plot.caption == "The best trial had model.width 0.5."
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -49,6 +50,20 @@ def test_the_results_are_a_table_of_every_trial(run: Store) -> None:
     lines = run.read_bytes(f"{layout.RESULTS}.csv").decode().splitlines()
     assert len(lines) == 9
     assert lines[0].startswith('"trial","optimizer.learning_rate","training.batch_size","seed"')
+
+
+def test_values_of_several_kinds_are_a_column_of_text(local_run: Store) -> None:
+    points: list[dict[str, Any]] = [
+        {"balance.target": "none", "training.ema": None, "model.width": 1},
+        {"balance.target": 2000, "training.ema": 0.9, "model.width": 0.5},
+    ]
+    for number, point in enumerate(points):
+        add(local_run, number, point, [0.1])
+    results.write(local_run, results.rows(local_run, "macro_f1"))
+    table = pq.read_table(io.BytesIO(local_run.read_bytes(f"{layout.RESULTS}.parquet")))
+    assert table["balance.target"].to_pylist() == ['"none"', "2000"]
+    assert table["training.ema"].to_pylist() == [None, 0.9]
+    assert table["model.width"].to_pylist() == [1.0, 0.5]
 
 
 def ended(number: int, status: trials.Status = "done") -> trials.Trial:

@@ -21,7 +21,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fer_ray.cluster import dataset, session, trial, winning
+from fer_ray.cluster import capacity, dataset, trial, winning
 from fer_ray.cluster.board import Board
 from fer_ray.cluster.searching import METRIC, Numbered
 from fer_ray.cluster.training import begin, conducted, owned
@@ -79,7 +79,7 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
     points = len(known_points(config)) or settings.trials
     if sum(one.ended for one in begun) == points * settings.seeds:
         return
-    at_once = settings.at_once or session.groups_at_once(config.cluster)
+    at_once = settings.at_once or capacity.groups_at_once(config.cluster)
     logger.info(
         "%d trials, %d at a time%s",
         points * settings.seeds,

@@ -13,6 +13,7 @@ import ray
 
 from fer_ray.cluster import (
     balancing,
+    capacity,
     dataset,
     prepared,
     session,
@@ -113,7 +114,7 @@ def owned(
             if done := _earlier(run, config):  # by who held it until now
                 return done
             if wait:
-                session.check_resources(config.cluster)
+                capacity.check_resources(config.cluster)
             session.check_shared(places)  # once more: the cluster may have grown
             try:
                 return work(run, held)
@@ -187,7 +188,7 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
     held.guard.check()
     epochs = metrics.compose(run, progress.step)
     if config.training.tensorboard:
-        where = session.where_work_is_done()
+        where = capacity.where_work_is_done()
         ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
     sides = ("validation",) if part else ("validation", "test")
     return finish(work, run, data, progress, facts, epochs, sides)

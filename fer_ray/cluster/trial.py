@@ -13,7 +13,7 @@ import ray
 import ray.exceptions
 from ray import tune
 
-from fer_ray.cluster import balancing, session, training
+from fer_ray.cluster import balancing, capacity, training
 from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.searching import METRIC
 from fer_ray.config import TrainConfig, TrainingConfig
@@ -102,7 +102,7 @@ def run(given: dict[str, Any], task: Task) -> None:
         return
     folder = storage.store(uris.join(config.storage.uri, str(config.run)))
     # Outside of what Tune reserved for this process, which holds no CPU.
-    where = session.where_work_is_done()
+    where = capacity.where_work_is_done()
     fitted = _fit.options(scheduling_strategy=where).remote(config, task)
     try:
         while not ray.wait([fitted], timeout=LOOK_EVERY_S)[0]:

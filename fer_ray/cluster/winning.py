@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from fer_ray.cluster import finishing, session, training
+from fer_ray.cluster import capacity, finishing, training
 from fer_ray.cluster.trial import Task
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
@@ -120,7 +120,7 @@ def _scores(task: Task, won: TrainConfig, run_uri: str) -> Mapping[str, Any]:
         part = training.Part(task.data, faces)
         training.fit(named, part)
         run_uri = uris.join(task.folder, layout.RETRAINED)
-    where = session.where_work_is_done()
+    where = capacity.where_work_is_done()
     model = _model_of.options(scheduling_strategy=where).remote(run_uri)
     return finishing.score(won, model, task.data, ("validation", "test"))
 

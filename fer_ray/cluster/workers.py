@@ -15,7 +15,7 @@ import ray.data
 import ray.exceptions
 import ray.train
 
-from fer_ray.cluster import session
+from fer_ray.cluster import capacity
 from fer_ray.cluster.progress import Progress, best_of
 from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
 from fer_ray.cluster.work import SHARD, Work
@@ -34,7 +34,7 @@ def run_to_end(work: Work, faces: Faces, plan: Plan, lease: Lease) -> None:
         LostError: the run was lost to another while workers were at it; they are stopped.
     """
     stream = ByRank(faces, plan, work.last_step, Beginning(work.guard))
-    where = session.where_work_is_done()
+    where = capacity.where_work_is_done()
     training = _train.options(scheduling_strategy=where).remote(work, stream)
     while not ray.wait([training], timeout=LOOK_EVERY_S)[0]:
         try:
@@ -47,7 +47,7 @@ def run_to_end(work: Work, faces: Faces, plan: Plan, lease: Lease) -> None:
 
 def progress_of(run_uri: str) -> Progress:
     """How far the run has come, by its newest checkpoint that verifies, its best one's included."""
-    where = session.where_work_is_done()
+    where = capacity.where_work_is_done()
     about, passed_over = ray.get(_newest.options(scheduling_strategy=where).remote(run_uri))
     for fault in passed_over:
         logger.warning("passed over a checkpoint: %s", fault)
@@ -99,16 +99,16 @@ def _train(work: Work, data_config: ByRank) -> None:
         dataset_config=data_config,
         scaling_config=ray.train.ScalingConfig(
             num_workers=cast(
-                Any, session.workers_wanted(config)
+                Any, capacity.workers_wanted(config)
             ),  # a pair too: Ray's annotation lags
             use_gpu=config.use_gpu,
-            resources_per_worker=session.worker_resources(config),
+            resources_per_worker=capacity.worker_resources(config),
         ),
         run_config=ray.train.RunConfig(
             name=f"{work.config.run}-{uuid.uuid4().hex[:8]}",  # a name seen before would resume
             storage_path=ray_files.root,
             storage_filesystem=ray_files.filesystem,
-            **_worker_environment(session.threads_a_worker(config)),
+            **_worker_environment(capacity.threads_a_worker(config)),
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
         ),
     ).fit()

@@ -1,0 +1,36 @@
+"""fer_ray.cluster.capacity on a cluster of two CPUs: how many trials it has room for."""
+
+from typing import Any
+
+import pytest
+
+from fer_ray.cluster import capacity
+from fer_ray.config import ClusterConfig
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+@pytest.mark.parametrize(
+    ("workers", "cpus", "groups"),
+    [
+        (1, 1.0, 1),
+        (1, 0.5, 2),
+        (1, 0.25, 4),
+        (2, 0.5, 1),
+        (2, 0.25, 2),
+        ((1, 4), 0.25, 1),  # the first group would take all
+        ((1, 2), 0.25, 2),
+    ],
+)
+def test_groups_fit_beside_a_task_of_ray_data(
+    workers: int | tuple[int, int], cpus: float, groups: int
+) -> None:
+    given: dict[str, Any] = {"num_workers": workers, "cpus_per_worker": cpus}
+    assert capacity.groups_at_once(ClusterConfig(**given)) == groups
+
+
+def test_more_than_there_is_is_told_with_the_arithmetic() -> None:
+    with pytest.raises(ValueError, match="for 2 worker"):
+        capacity.check_resources(
+            ClusterConfig(num_workers=2, cpus_per_worker=1, resource_timeout_s=0)
+        )

@@ -11,7 +11,7 @@ from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
-from fer_ray.runs import layout, metrics, record, storage
+from fer_ray.runs import layout, record, scores, storage
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def finish(
     logger.info("exporting epoch %d and scoring it on the %s side", best.epoch, sides[-1])
     model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
     ray.wait([model], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
-    scores = score(work.config, model, data, sides)
+    scored = score(work.config, model, data, sides)
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
     outcome = Outcome(
         status="done",
@@ -53,7 +53,7 @@ def finish(
         worker_groups=record.read_groups(run),
         best_epoch=best.epoch,
         train={"accuracy": chosen["train"]["accuracy"], "loss": chosen["train"]["loss"]},
-        metrics=scores,
+        metrics=scored,
     )
     run.delete_folder(layout.RAY)
     work.guard.check()
@@ -71,10 +71,10 @@ def score(
 
     With ``evaluate.flips`` there is a second row of each, the mean over faces and mirror images.
     """
-    scores: dict[str, Any] = {}
+    told: dict[str, Any] = {}
     for side in sides:
         blocks = prepared.side_blocks(data, side).blocks
         rows = {side: False} | ({f"{side}_flips": True} if config.evaluate.flips else {})
         for row, flips in rows.items():
-            scores[row] = metrics.from_predictions(*inference.predict(model, blocks, flips=flips))
-    return scores
+            told[row] = scores.of_predictions(*inference.predict(model, blocks, flips=flips))
+    return told

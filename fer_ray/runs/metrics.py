@@ -6,11 +6,10 @@ Scores are over all seven emotions whatever a side holds, so that two runs' figu
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, log_loss
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs.layout import EPOCHS, METRICS, SCHEMA_VERSION, epoch_metrics
@@ -56,25 +55,6 @@ def compose(run: Store, last_step: int) -> list[dict[str, Any]]:
     lines = (json.dumps({"schema_version": SCHEMA_VERSION} | epoch) + "\n" for epoch in epochs)
     run.write_bytes(METRICS, "".join(lines).encode())
     return epochs
-
-
-def from_predictions(
-    labels: Sequence[int] | np.ndarray, probabilities: np.ndarray
-) -> dict[str, Any]:
-    """Scores of predictions: those of ``from_confusion``, and ``log_loss`` (natural logarithm).
-
-    A face counts at most 36.04 in ``log_loss``: scikit-learn takes no probability for less than
-    float64's epsilon, since softmax's underflow to 0 would else make the mean infinite.
-
-    Args:
-        labels: ``(n,)``, 0 to 6, the truth; n at least 1.
-        probabilities: ``(n, 7)``, each row of sum 1 up to rounding; the largest is the prediction.
-    """
-    exact = np.asarray(probabilities, np.float64)
-    exact = exact / exact.sum(axis=1, keepdims=True)  # float32 rows miss 1 by its rounding
-    classes = np.arange(len(EMOTIONS))
-    matrix = confusion_matrix(labels, exact.argmax(axis=1), labels=classes)
-    return from_confusion(matrix) | {"log_loss": float(log_loss(labels, exact, labels=classes))}
 
 
 def from_confusion(matrix: np.ndarray) -> dict[str, Any]:

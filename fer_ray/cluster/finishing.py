@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import ray
 
-from fer_ray.cluster import export, inference, prepared
+from fer_ray.cluster import capacity, export, inference, prepared, reporting
 from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
@@ -41,7 +42,7 @@ def finish(
     logger.info("exporting epoch %d and scoring it on the %s side", best.epoch, sides[-1])
     model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
     ray.wait([model], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
-    scored = score(work.config, model, data, sides)
+    scored, predictions = score(work.config, model, data, sides)
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
     outcome = Outcome(
         status="done",
@@ -57,7 +58,13 @@ def finish(
     )
     run.delete_folder(layout.RAY)
     work.guard.check()
-    record.write_document(run, layout.OUTCOME, outcome.model_dump(mode="json", exclude_none=True))
+    document = outcome.model_dump(mode="json", exclude_none=True)
+    if "test" in predictions:
+        where = capacity.where_work_is_done()
+        write = reporting.write.options(scheduling_strategy=where)
+        faces = prepared.side_blocks(data, "test")
+        ray.get(write.remote(run.uri, document, epochs, faces, *predictions["test"]))
+    record.write_document(run, layout.OUTCOME, document)
     return outcome
 
 
@@ -66,15 +73,18 @@ def score(
     model: "ray.ObjectRef[bytes]",
     data: prepared.Prepared,
     sides: Sequence[str],
-) -> dict[str, Any]:
-    """Metrics of a ``.keras`` file's content on each of ``sides``, every face once.
+) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Scores of a ``.keras`` file's content on each of ``sides``, and its predictions there.
 
-    With ``evaluate.flips`` there is a second row of each, the mean over faces and mirror images.
+    Every face counts once; predictions are labels and probabilities in the faces' order. With
+    ``evaluate.flips`` there is a second row of each, the mean over faces and mirror images.
     """
     told: dict[str, Any] = {}
+    predictions = {}
     for side in sides:
         blocks = prepared.side_blocks(data, side).blocks
         rows = {side: False} | ({f"{side}_flips": True} if config.evaluate.flips else {})
         for row, flips in rows.items():
-            told[row] = scores.of_predictions(*inference.predict(model, blocks, flips=flips))
-    return told
+            predictions[row] = inference.predict(model, blocks, flips=flips)
+            told[row] = scores.of_predictions(*predictions[row])
+    return told, predictions

@@ -122,7 +122,8 @@ def _scores(task: Task, won: TrainConfig, run_uri: str) -> Mapping[str, Any]:
         run_uri = uris.join(task.folder, layout.RETRAINED)
     where = capacity.where_work_is_done()
     model = _model_of.options(scheduling_strategy=where).remote(run_uri)
-    return finishing.score(won, model, task.data, ("validation", "test"))
+    scores, _ = finishing.score(won, model, task.data, ("validation", "test"))
+    return scores
 
 
 @ray.remote(num_cpus=0)

@@ -1,8 +1,12 @@
 """Run folders of each kind of storage."""
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from fer_ray.runs.storage import Store, store
 
@@ -19,3 +23,15 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def local_run(tmp_path: Path) -> Store:
     """An empty run folder on this machine's disk."""
     return store(f"{tmp_path}/runs/one")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        assert "CI" not in os.environ, "CI must have chromium"
+        pytest.skip("a browser is needed: apt-get install chromium")
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -1,0 +1,100 @@
+"""A run, drawn: how it learned, how well it names each class, and what its confidence is worth."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.ticker import MaxNLocator
+
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.runs.pages import ACCENT, HAIRLINE, INK, MUTED, Plot, drawing
+
+COLOURS = dict(
+    zip(
+        EMOTIONS,
+        ("#BF4A14", "#22BF88", "#6C2483", "#E0BC1C", "#3268E0", "#EE8CCB", "#5F6062"),
+        strict=True,
+    )
+)
+
+
+def curve(epochs: Sequence[Mapping[str, Any]], key: str, words: str, best: int) -> Plot:
+    """A metric of training (muted) and validation by epoch, the chosen epoch marked."""
+    numbers = [epoch["epoch"] for epoch in epochs]
+    chosen = next(epoch for epoch in epochs if epoch["epoch"] == best)
+    figure = chosen["validation"][key]
+    caption = f"Validation's {words} is {_figure(figure)} in epoch {best}, which was chosen."
+    with drawing(f"curve-{key.replace('_', '-')}", caption) as plot:
+        axes = plot.axes
+        for side, colour in (("train", MUTED), ("validation", ACCENT)):
+            values = [epoch[side].get(key) for epoch in epochs]
+            if None in values:
+                continue
+            axes.plot(numbers, values, color=colour, linewidth=2, marker="o", markersize=3)
+            axes.annotate(
+                {"train": "training"}.get(side, side),
+                (numbers[-1], values[-1]),
+                (4, 4),
+                textcoords="offset points",
+                color=colour,
+                ha="right",
+            )
+        axes.axvline(best, color=INK, linewidth=1, linestyle=":")
+        axes.set_title(words)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.margins(y=0.15)
+    return Plot(plot.svg, caption)
+
+
+def by_class(scores: Mapping[str, Any]) -> Plot:
+    """Each class's recall with its 95% interval."""
+    recall, ends = scores["recall_by_class"], scores["intervals"]["recall_by_class"]
+    there = [name for name in EMOTIONS if ends[name] is not None]
+    weakest = min(there, key=lambda name: recall[name])
+    caption = (
+        f"Weakest is {weakest}: it names {recall[weakest]:.0%} of its faces rightly. Whiskers: 95%"
+        " intervals."
+    )
+    with drawing("by-class", caption) as plot:
+        axes = plot.axes
+        for place, name in enumerate(reversed(there)):
+            low, high = ends[name]
+            axes.barh(place, recall[name], color=COLOURS[name], height=0.6)
+            axes.plot([low, high], [place, place], color=INK, linewidth=1)
+            axes.annotate(f"{recall[name]:.0%}", (high, place), (6, -4), textcoords="offset points")
+        axes.set_yticks(range(len(there)), list(reversed(there)))
+        axes.set_xlim(0, 1.12)
+        axes.set_title("Share of each class's faces that it names rightly (recall)")
+    return Plot(plot.svg, caption)
+
+
+def reliability(scores: Mapping[str, Any]) -> Plot:
+    """Accuracy against confidence, in bins."""
+    bins, error = scores["calibration_bins"], scores["calibration_error"]
+    sure = sum(one["faces"] * (one["confidence"] - one["accuracy"]) for one in bins)
+    caption = (
+        f"Its confidence is {error:.1%} off on average (expected calibration error, 15 bins of"
+        f" equal width): on the whole it is too {'sure' if sure > 0 else 'unsure'}."
+    )
+    with drawing("reliability", caption, width=5.2, height=4.4) as plot:
+        axes = plot.axes
+        axes.plot([0, 1], [0, 1], color=HAIRLINE, linewidth=1)
+        most = max(one["faces"] for one in bins)
+        for one in bins:
+            axes.plot(
+                one["confidence"],
+                one["accuracy"],
+                marker="o",
+                color=ACCENT,
+                markersize=3 + 9 * (one["faces"] / most) ** 0.5,
+            )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_title("What its confidence is worth")
+        axes.set_xlabel("its probability")
+        axes.set_ylabel("share that is right")
+    return Plot(plot.svg, caption)
+
+
+def _figure(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3f}"

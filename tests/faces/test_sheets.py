@@ -1,0 +1,26 @@
+"""fer_ray.faces.sheets: faces as a page shows them."""
+
+import base64
+
+import cv2
+import numpy as np
+
+from fer_ray.faces import demo, sheets
+
+
+def test_a_face_is_shown_bit_for_bit() -> None:
+    (face,), _ = demo.draw(0, 1, seed=0)
+    kind, _, content = sheets.data_uri(face).partition(",")
+    assert kind == "data:image/png;base64"
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(shown, face)
+
+
+def test_the_most_confident_mistakes_come_first() -> None:
+    labels = np.array([0, 1, 2, 3])
+    probabilities = np.full((4, 7), 0.01)
+    for row, (named, sure) in enumerate([(0, 0.9), (0, 0.5), (3, 0.8), (2, 0.8)]):
+        probabilities[row, named] = sure
+    assert sheets.most_confident_mistakes(labels, probabilities, 9).tolist() == [2, 3, 1]
+    assert sheets.most_confident_mistakes(labels, probabilities, 2).tolist() == [2, 3]
+    assert len(sheets.most_confident_mistakes(labels[:1], probabilities[:1], 9)) == 0

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 
@@ -44,7 +45,10 @@ def sound(page: str, pictures: int) -> None:
 
 
 def shown_whole(browser: Browser, path: Path, width: int, scheme: Any) -> None:
-    """Fail unless a browser of that width shows a page without a word and without scrolling."""
+    """Fail unless a browser of that width shows a page well, without a word and without scrolling.
+
+    axe looks at contrast, names and landmarks.
+    """
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True
     )
@@ -63,6 +67,8 @@ def shown_whole(browser: Browser, path: Path, width: int, scheme: Any) -> None:
     assert verdict["y"] + verdict["height"] < 800  # in the first screen
     colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert colour == {"light": "rgb(252, 252, 250)", "dark": "rgb(20, 21, 23)"}[scheme]
+    faults = Axe().run(tab).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
     assert said == []
     context.close()
 

@@ -22,6 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 TEST = [Requirement(line) for line in PROJECT["optional-dependencies"]["test"]]
 RECIPES = ("best", "demo", "honest", "paper")
+TEMPLATES = "fer_ray/runs/templates"
 
 # One requirement: a name, an exact version, perhaps a marker; then SHA-256s and nothing more.
 LOCKED = re.compile(
@@ -71,6 +72,7 @@ def test_a_wheel_holds_every_room_and_nothing_else(wheel: zipfile.Path) -> None:
     tree = {str(path.relative_to(ROOT)) for path in (ROOT / "fer_ray").rglob("*.py")}
     assert {name for name in packed if name.endswith(".py")} == tree
     others = {f"fer_ray/recipes/{recipe}.yaml" for recipe in RECIPES} | {"fer_ray/py.typed"}
+    others |= {str(path.relative_to(ROOT)) for path in (ROOT / TEMPLATES).iterdir()}
     assert packed - tree == others
 
 

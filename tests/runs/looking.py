@@ -68,7 +68,8 @@ def shown_whole(browser: Browser, path: Path, width: int, scheme: Any) -> None:
     colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert colour == {"light": "rgb(252, 252, 250)", "dark": "rgb(20, 21, 23)"}[scheme]
     faults = Axe().run(tab).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
+    told = [(one["id"], one["nodes"][0]["html"]) for one in faults]
+    assert told == [], told
     assert said == []
     context.close()
 

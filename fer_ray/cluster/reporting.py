@@ -8,7 +8,6 @@ import ray
 
 from fer_ray.cluster.stream import Faces
 from fer_ray.faces import sheets
-from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs import report, storage
 
 SHOWN = 24  # mistakes on the contact sheet
@@ -35,13 +34,5 @@ def write(
     """
     places = sheets.most_confident_mistakes(labels, probabilities, SHOWN)
     images, _ = faces.take(places) if len(places) else (np.empty((0, 48, 48), np.uint8), None)
-    mistakes = [
-        {
-            "src": sheets.data_uri(image),
-            "true": EMOTIONS[labels[place]],
-            "named": EMOTIONS[probabilities[place].argmax()],
-            "probability": float(probabilities[place].max()),
-        }
-        for image, place in zip(images, places, strict=True)
-    ]
+    mistakes = sheets.captioned(images, labels[places], probabilities[places])
     report.write(storage.store(run_uri), outcome, epochs, mistakes)

@@ -4,7 +4,6 @@ import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_ray.faces.images import JPEG, PNG, face_of_image, fit
+from tests.corpus.pngs import chunk, chunks
 
 LIMIT = 1_000_000
 RAMP = np.add.outer(np.arange(48) * 2, np.arange(48) * 3).astype(np.uint8)  # 0 to 235
@@ -22,18 +22,6 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
-    start = len(PNG)
-    while start < len(png):
-        length, kind = struct.unpack_from(">I4s", png, start)
-        yield kind, png[start + 8 : start + 8 + length]
-        start += 12 + length
 
 
 def level(image: Image.Image, kind: str = "PNG", **options: object) -> int:

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.jobs.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -40,15 +41,6 @@ def finish(job: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
     out, errors = job.communicate(timeout=300)
     (line,) = out.splitlines()
     return job.returncode, json.loads(line), errors
-
-
-def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> None:
-    """Return once ``condition`` holds; a job that ends before fails."""
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert job.poll() is None, job.stderr and job.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 Stopped = tuple[Path, float, int, dict[str, Any], str]

@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +12,9 @@ from fer_ray.runs import layout
 from fer_ray.runs.storage import store
 from tests.bits import digests
 from tests.campaign.sweeps import finish, results, start
+from tests.jobs.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> None:
-    """Return once ``condition`` holds; a job that ends before fails."""
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert job.poll() is None, job.stderr and job.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def ended(sweep: Path) -> int:

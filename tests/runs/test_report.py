@@ -53,15 +53,7 @@ def write(run: Store, **changed: Any) -> str:
     labels, probabilities = drawn(0)
     places = sheets.most_confident_mistakes(labels, probabilities, 24)
     images, _ = demo.draw(0, 24, seed=0)
-    mistakes = [
-        {
-            "src": sheets.data_uri(image),
-            "true": EMOTIONS[labels[place]],
-            "named": EMOTIONS[probabilities[place].argmax()],
-            "probability": float(probabilities[place].max()),
-        }
-        for image, place in zip(images, places, strict=True)
-    ]
+    mistakes = sheets.captioned(images, labels[places], probabilities[places])
     report.write(run, outcome(run, **changed), epochs(), mistakes)
     return run.read_bytes(layout.REPORT_PAGE).decode()
 

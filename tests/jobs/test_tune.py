@@ -128,7 +128,7 @@ def test_what_ended_before_the_kill_is_not_run_again_and_what_had_begun_goes_on(
 ) -> None:
     folder, _, errors = whole
     assert "3 trials, 2 at a time; 1 have ended before" in errors
-    attempts = [len(list(folder.glob(f"trials/000{n}/logs/*-driver.log"))) for n in range(2)]
-    assert attempts == [2, 1]
-    (log,) = folder.glob("trials/0000/logs/attempt-0002-driver.log")
-    assert "going on from step" in log.read_text()
+    # A driver that is killed may leave no log of its first attempt; the second tells of itself.
+    second = [list(folder.glob(f"trials/000{n}/logs/attempt-0002-driver.log")) for n in range(2)]
+    assert [len(logs) for logs in second] == [1, 0]
+    assert "going on from step" in second[0][0].read_text()

@@ -5,6 +5,7 @@ scheduler that ends the trial ends that call, wherever it stands, and with it th
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ from fer_ray.runs.lease import HeldError, LostError
 from fer_ray.search import SweepConfig
 
 LOOK_EVERY_S = 1.0
+ENDS_WITHIN_S, KILLED_AFTER_S = 1.5, 15.0
 _MEMORY = 256 * 2**20  # bytes that a trial's process takes, beside its workers; Tune wants a claim
 
 # Say nothing of the trial: Tune tries it again.
@@ -118,11 +120,27 @@ def run(given: dict[str, Any], task: Task) -> None:
         trials.write(sweep, replace(trial, status="failed", epochs=epochs, error=told))
         return
     finally:
-        ray.cancel(fitted, force=True)
+        _end(fitted)
     for epoch in metrics.read_all(folder, after=telling.epochs):
         telling(epoch)
     trials.write(sweep, replace(trial, status="done", epochs=telling.epochs))
     telling.end()
+
+
+def _end(fitted: "ray.ObjectRef[None]") -> None:
+    """End a trial's training, if it has not: it is asked to, so that it gives back what it had.
+
+    Ray Tune does not wait for it for more than 2 s; one that takes longer goes on ending.
+    """
+    ray.cancel(fitted, recursive=False)
+    if not ray.wait([fitted], timeout=ENDS_WITHIN_S)[0]:
+        threading.Thread(target=_kill, args=(fitted,), daemon=True).start()
+
+
+def _kill(fitted: "ray.ObjectRef[None]") -> None:
+    """Kill a trial's training if it does not end as it was asked to."""
+    if not ray.wait([fitted], timeout=KILLED_AFTER_S)[0]:
+        ray.cancel(fitted, force=True)
 
 
 @ray.remote(num_cpus=0, max_retries=0)

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from fer_ray import plain_yaml
+
 
 def local_path(uri: str) -> str | None:
     """The path that ``uri`` names on this machine; none for object storage and drawn faces."""
@@ -38,9 +40,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Uri = Annotated[str, AfterValidator(absolute)]
 
 
+_RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
+
 def _as_run_name(name: str | None) -> str | None:
     """``name``, if it can be a folder's name in any storage."""
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+    if name is not None and not re.fullmatch(_RUN_NAME, name):
         raise ValueError(
             "must be up to 100 letters, digits, dots, dashes or underscores, and begin with one"
             " of the first two"
@@ -358,6 +363,48 @@ class EvaluateConfig(Section):
     )
 
 
+class ModelToEvaluate(EvaluateConfig):
+    """Which model is scored, on which faces, and against which others."""
+
+    model: str | None = Field(
+        None,
+        description="The model: a run's name under storage.uri, a run's folder, or a .keras file,"
+        " by path or URI.",
+    )
+    side: Literal["train", "validation", "test", "all"] = Field(
+        "test", description="The faces that are scored: of one side, or 'all'."
+    )
+    against: tuple[str, ...] = Field(
+        (),
+        description="Other models, named as 'model' is, scored on the same faces and compared with"
+        " it: one, or a list in brackets.",
+    )
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = plain_yaml.load(value) if value.startswith("[") else [value] if value else []
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("model", "against")
+    @classmethod
+    def _absolute(cls, value: Any) -> Any:
+        return tuple(map(_named, value)) if isinstance(value, tuple) else value and _named(value)
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> Self:
+        if self.model is None:
+            raise ValueError("evaluate.model must name the model to score, got none")
+        return self
+
+
+def _named(model: str) -> str:
+    """A model's name: a run's as it is, a path made absolute."""
+    is_run = re.fullmatch(_RUN_NAME, model) and not model.endswith(".keras")
+    return model if is_run else str(absolute(model))
+
+
 class JobConfig(Section):
     """What every job takes."""
 
@@ -393,7 +440,23 @@ class PrepareConfig(JobConfig):
         return self
 
 
-class TrainConfig(PrepareConfig):
+class NamedRunConfig(PrepareConfig):
+    """What every job takes that leaves a run's folder."""
+
+    run: RunName = Field(
+        None,
+        description="The run's name, a folder under storage.uri: the same name resumes, or returns"
+        " the finished outcome; a new one is made up when none is given.",
+    )
+
+
+class EvaluateJobConfig(NamedRunConfig):
+    """Settings of ``jobs/evaluate.py``."""
+
+    evaluate: ModelToEvaluate = ModelToEvaluate.model_construct()
+
+
+class TrainConfig(NamedRunConfig):
     """Settings of ``jobs/train.py``."""
 
     model: ModelConfig = ModelConfig()
@@ -401,11 +464,6 @@ class TrainConfig(PrepareConfig):
     training: TrainingConfig = TrainingConfig()
     cluster: ClusterConfig = ClusterConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    run: RunName = Field(
-        None,
-        description="The run's name, a folder under storage.uri: the same name resumes, or returns"
-        " the finished outcome; a new one is made up when none is given.",
-    )
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:

@@ -175,9 +175,9 @@ def told(error: ValidationError) -> str:
 
 def _check_paths(config: JobConfig) -> None:
     """Refuse inputs on this machine that are not there."""
-    for section, field in (("data", "uri"), ("model", "pretrained")):
+    for section, field in (("data", "uri"), ("model", "pretrained"), ("evaluate", "model")):
         uri = getattr(getattr(config, section, None), field, None)
-        path = None if uri is None else local_path(uri)
+        path = None if uri is None or "/" not in uri else local_path(uri)  # else a run's name
         if path is not None and not _exists(Path(path)):
             raise SettingsError(
                 f"{section}.{field} must be an existing file or folder, got {uri!r}"

@@ -27,6 +27,7 @@ RECORDS = {
         "yaml",
         "pydantic",
         "jinja2",
+        "scipy",
     )
 }
 NETWORK = {"keras", "numpy", "h5py"}  # h5py: the weight files that Keras does not read by itself

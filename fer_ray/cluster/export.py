@@ -45,5 +45,5 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
     }
     work.guard.check()
     store.write_bytes(f"{layout.MODEL}/{layout.MODEL_FILE}", content)
-    record.write_document(store, f"{layout.MODEL}/{layout.MODEL_CARD}", card)
+    record.write_document(store, f"{layout.MODEL}/{layout.MODEL_FACTS}", card)
     return content

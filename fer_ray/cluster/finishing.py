@@ -4,15 +4,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import ray
 
-from fer_ray.cluster import capacity, export, inference, prepared, reporting
+from fer_ray.cluster import export, inference, prepared, reporting
 from fer_ray.cluster.progress import Progress
+from fer_ray.cluster.stream import Faces, Plan
 from fer_ray.cluster.work import Work
-from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
-from fer_ray.runs import layout, record, scores, storage
+from fer_ray.runs import layout, model_card, record, scores, storage
+from fer_ray.runs.predictions import Predictions
+from fer_ray.runs.report import Shown
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ def finish(
     progress: Progress,
     facts: Mapping[str, Any],
     epochs: list[dict[str, Any]],
+    trained: tuple[Faces, Plan],
     sides: Sequence[str],
 ) -> Outcome:
     """Export the best epoch's model, score its file, and write the outcome.
@@ -35,14 +37,16 @@ def finish(
         progress: of the finished training.
         facts: what ``data.json`` says.
         epochs: the metrics of each.
-        sides: that are scored.
+        trained: what was trained on, and how it was changed.
+        sides: that are scored; with the test side there is a report.
     """
     assert progress.best is not None
     best = progress.best
     logger.info("exporting epoch %d and scoring it on the %s side", best.epoch, sides[-1])
     model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
     ray.wait([model], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
-    scored, predictions = score(work.config, model, data, sides)
+    faces = {side: prepared.side_blocks(data, side) for side in sides}
+    scored, told = score(model, faces, flips=work.config.evaluate.flips)
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
     outcome = Outcome(
         status="done",
@@ -59,32 +63,31 @@ def finish(
     run.delete_folder(layout.RAY)
     work.guard.check()
     document = outcome.model_dump(mode="json", exclude_none=True)
-    if "test" in predictions:
-        where = capacity.where_work_is_done()
-        write = reporting.write.options(scheduling_strategy=where)
-        faces = prepared.side_blocks(data, "test")
-        ray.get(write.remote(run.uri, document, epochs, faces, *predictions["test"]))
+    if "test" in sides:
+        config = work.config.model_dump(mode="json")
+        model_card.write(run, document, config, str(facts["content"]))
+        shown = Shown(outcome=document, side="test", epochs=epochs)
+        about = {row: one for row, one in told.items() if row.startswith("test")}
+        reporting.report_on(run, shown, faces["test"], about, trained)
     record.write_document(run, layout.OUTCOME, document)
     return outcome
 
 
 def score(
-    config: TrainConfig,
-    model: "ray.ObjectRef[bytes]",
-    data: prepared.Prepared,
-    sides: Sequence[str],
-) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Scores of a ``.keras`` file's content on each of ``sides``, and its predictions there.
+    model: "ray.ObjectRef[bytes]", faces: Mapping[str, Faces], *, flips: bool
+) -> tuple[dict[str, Any], dict[str, Predictions]]:
+    """Scores of a ``.keras`` file's content on faces by side, and what it says of each there.
 
-    Every face counts once; predictions are labels and probabilities in the faces' order. With
-    ``evaluate.flips`` there is a second row of each, the mean over faces and mirror images.
+    Every face counts once. With ``flips`` there is a second row of each side, ``{side}_flips``, of
+    the mean over faces and mirror images.
     """
-    told: dict[str, Any] = {}
-    predictions = {}
-    for side in sides:
-        blocks = prepared.side_blocks(data, side).blocks
-        rows = {side: False} | ({f"{side}_flips": True} if config.evaluate.flips else {})
-        for row, flips in rows.items():
-            predictions[row] = inference.predict(model, blocks, flips=flips)
-            told[row] = scores.of_predictions(*predictions[row])
-    return told, predictions
+    scored: dict[str, Any] = {}
+    told: dict[str, Predictions] = {}
+    for side, some in faces.items():
+        rows = {side: False} | ({f"{side}_flips": True} if flips else {})
+        for row, flipped in rows.items():
+            one = told[row] = inference.predict(model, some.blocks, flips=flipped)
+            scored[row] = scores.of_predictions(one.labels, one.probabilities)
+            if votes := scores.of_votes(one.labels, one.named, one.votes):
+                scored[row]["votes"] = votes
+    return scored, told

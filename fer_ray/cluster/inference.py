@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import pyarrow as pa
 import ray
 
 from fer_ray.faces import rows
+from fer_ray.faces.votes import counts_of
+from fer_ray.runs.predictions import Predictions
 
 SCORED_AT_ONCE = 256  # faces a forward pass
 
 
 def predict(
     model: "ray.ObjectRef[bytes]", blocks: Sequence["ray.ObjectRef[pa.Table]"], flips: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels ``(n,)`` int8 and probabilities ``(n, 7)`` float32 of every face, in order.
+) -> Predictions:
+    """What a model says of every face, in order.
 
     Args:
         model: content of a ``.keras`` file: in ``(n, 48, 48, 1)``, 0 to 255; out ``(n, 7)``.
@@ -28,15 +31,23 @@ def predict(
         ArithmeticError: the model's weights have diverged.
     """
     scored = ray.get([_predict_block.remote(model, block, flips) for block in blocks])
-    labels, probabilities = (np.concatenate(parts) for parts in zip(*scored, strict=True))
-    if not np.isfinite(probabilities).all():
+    ids, labels, probabilities, votes = zip(*scored, strict=True)
+    told = Predictions(
+        ids=list(chain.from_iterable(ids)),
+        labels=np.concatenate(labels),
+        probabilities=np.concatenate(probabilities),
+        votes=np.concatenate(votes),
+    )
+    if not np.isfinite(told.probabilities).all():
         raise ArithmeticError("the model must give finite probabilities, got others: it diverged")
-    return labels, probabilities
+    return told
 
 
 @ray.remote(num_cpus=1)
-def _predict_block(model: bytes, block: pa.Table, flips: bool) -> tuple[np.ndarray, np.ndarray]:
-    """One block's labels and probabilities."""
+def _predict_block(
+    model: bytes, block: pa.Table, flips: bool
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """One block's ids, labels, probabilities and votes."""
     import keras
     import tensorflow as tf
 
@@ -48,7 +59,8 @@ def _predict_block(model: bytes, block: pa.Table, flips: bool) -> tuple[np.ndarr
     faces = rows.images_of(block["image"])
     views = [faces, faces[:, :, ::-1]] if flips else [faces]
     mean = np.mean([_forward(network, view) for view in views], axis=0)
-    return block["label"].to_numpy(), mean.astype(np.float32)
+    votes = counts_of(block["votes"])
+    return block["id"].to_pylist(), block["label"].to_numpy(), mean.astype(np.float32), votes
 
 
 def _forward(network: Any, faces: np.ndarray) -> np.ndarray:

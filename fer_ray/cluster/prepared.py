@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from fer_ray.cluster.stream import Faces
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import SCHEMA
+from fer_ray.faces.votes import ANSWERS
 from fer_ray.runs import layout
 from fer_ray.runs.promises import first_fault
 from fer_ray.runs.storage import store
@@ -184,6 +185,12 @@ def faces_of(content: bytes, rows: int) -> pa.Table:
         raise ValueError(f"it must hold {rows} faces, got {len(table)}, some without {empty}")
     if not pc.all(pc.is_in(table["label"], pa.array(range(len(EMOTIONS)), pa.int8()))).as_py():
         raise ValueError(f"its labels must be 0 to {len(EMOTIONS) - 1}, got others")
+    votes = table["votes"].drop_null()
+    if len(votes) and (
+        pc.any(pc.not_equal(pc.list_value_length(votes), len(ANSWERS))).as_py()
+        or pc.list_flatten(votes).null_count
+    ):
+        raise ValueError(f"its votes must be {len(ANSWERS)} counts a face, got others")
     return table
 
 

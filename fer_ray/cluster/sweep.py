@@ -23,8 +23,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fer_ray.cluster import capacity, dataset, trial, winning
 from fer_ray.cluster.board import Board
+from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.searching import METRIC, Numbered
-from fer_ray.cluster.training import begin, conducted, owned
+from fer_ray.cluster.training import begin
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, record, storage, trials
 from fer_ray.runs.lease import Lease
@@ -45,10 +46,16 @@ logger = logging.getLogger(__name__)
 
 def sweep(config: SweepConfig) -> Outcome:
     """The outcome of a sweep, or of what stopped it, with the name under which it goes on."""
-    return conducted(
-        lambda named: owned(named, lambda folder, held: _sweep(named, folder, held)),
+    return conducted(_owned, config, "tune")
+
+
+def _owned(config: SweepConfig) -> Outcome:
+    """The sweep, by its one owner."""
+    return owned(
         config,
-        "tune",
+        lambda folder, held: _sweep(config, folder, held),
+        reads={"model.pretrained": config.model.pretrained},
+        room=lambda: capacity.check_resources(config.cluster),
     )
 
 

@@ -5,9 +5,9 @@ what they found is read from the run's folder, never from Ray's own result.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 
@@ -16,23 +16,20 @@ from fer_ray.cluster import (
     capacity,
     dataset,
     prepared,
-    session,
     tensorboard,
     watching,
     workers,
 )
 from fer_ray.cluster.finishing import finish
+from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.progress import Progress, epochs_after
 from fer_ray.cluster.stream import Plan
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
-from fer_ray.job import Outcome, outcome_of_error
-from fer_ray.runs import layout, lease, logs, metrics, record, storage, uris
-from fer_ray.runs.faults import StorageError
-from fer_ray.runs.lease import HeldError, Lease, LostError
-
-C = TypeVar("C", bound=TrainConfig)
+from fer_ray.job import Outcome
+from fer_ray.runs import layout, metrics, record, storage
+from fer_ray.runs.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -54,24 +51,6 @@ def train(config: TrainConfig) -> Outcome:
     return conducted(fit, config, "train")
 
 
-def conducted(call: Callable[[C], Outcome], config: C, job: str) -> Outcome:
-    """What ``call`` returns of the settings, under a name that is made up if they have none.
-
-    Whatever stops it becomes an outcome that names the run, which can be resumed.
-    """
-    name = config.run or layout.made_up_name(job)
-    uri = uris.join(config.storage.uri, name)
-    try:
-        return call(config.model_copy(update={"run": name}))
-    except KeyboardInterrupt:
-        again = f"interrupted; the same command with --run {name} resumes it"
-        return Outcome(status="interrupted", run=name, uri=uri, error=again)
-    except (HeldError, LostError) as error:
-        return Outcome(status="held", run=name, uri=uri, error=str(error))
-    except Exception as error:  # noqa: BLE001 whatever it is, the caller must know which run it was
-        return outcome_of_error(error, run=name, uri=uri)
-
-
 def fit(config: TrainConfig, part: Part | None = None) -> Outcome:
     """Train, export and score the run that ``config`` names, or return what it came to before.
 
@@ -85,58 +64,12 @@ def fit(config: TrainConfig, part: Part | None = None) -> Outcome:
         HeldError: another process is at work on the run.
         LostError: another has taken the run over, since this process did not renew its lease.
     """
-    return owned(config, lambda run, held: _fit(config, run, held, part), wait=part is None)
-
-
-def owned(
-    config: TrainConfig, work: Callable[[storage.Store, Lease], Outcome], *, wait: bool = True
-) -> Outcome:
-    """What ``work`` makes of the run's folder, as its one owner; or what it came to before.
-
-    With ``wait`` it is called once the cluster can place a worker group. Raises as ``fit`` does.
-    """
-    places = {
-        "data.uri": config.data.uri,
-        "storage.uri": config.storage.uri,
-        "model.pretrained": config.model.pretrained,
-    }
-    session.check_kept(places)
-    run = storage.store(uris.join(config.storage.uri, str(config.run)))
-    if done := _earlier(run, config):
-        return done
-    logger.info("run %s in %s", config.run, run.uri)
-    with session.session(config.verbose):
-        session.check_shared(places)
-        with (
-            lease.acquire(run, config.storage.lease_ttl_s) as held,
-            logs.kept_log(run, logging.getLogger("fer_ray"), layout.driver_log(held.guard.attempt)),
-        ):
-            if done := _earlier(run, config):  # by who held it until now
-                return done
-            if wait:
-                capacity.check_resources(config.cluster)
-            session.check_shared(places)  # once more: the cluster may have grown
-            try:
-                return work(run, held)
-            except StorageError:
-                raise
-            except Exception:
-                held.guard.check()  # a run that was lost explains whatever went wrong
-                raise
-
-
-def _earlier(run: storage.Store, config: TrainConfig) -> Outcome | None:
-    """The outcome of the run of this name, if it is finished; checks that its settings are ours."""
-    saved = record.read_config(run)
-    if saved is None:
-        return None
-    if differ := record.differing(saved, config.model_dump(mode="json")):
-        raise ValueError(
-            f"run must name a run of the same settings, got {config.run}, which has other"
-            f" {', '.join(differ)}; give this one another name"
-        )
-    outcome = record.read_document(run, layout.OUTCOME)
-    return None if outcome is None else Outcome(**outcome | {"status": "already_done"})
+    return owned(
+        config,
+        lambda run, held: _fit(config, run, held, part),
+        reads={"model.pretrained": config.model.pretrained},
+        room=None if part else lambda: capacity.check_resources(config.cluster),
+    )
 
 
 def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None) -> Outcome:
@@ -191,7 +124,7 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
         where = capacity.where_work_is_done()
         ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
     sides = ("validation",) if part else ("validation", "test")
-    return finish(work, run, data, progress, facts, epochs, sides)
+    return finish(work, run, data, progress, facts, epochs, (training.faces, plan), sides)
 
 
 def check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:

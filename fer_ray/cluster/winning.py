@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from fer_ray.cluster import capacity, finishing, training
+from fer_ray.cluster import capacity, finishing, prepared, training
 from fer_ray.cluster.trial import Task
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
@@ -122,7 +122,8 @@ def _scores(task: Task, won: TrainConfig, run_uri: str) -> Mapping[str, Any]:
         run_uri = uris.join(task.folder, layout.RETRAINED)
     where = capacity.where_work_is_done()
     model = _model_of.options(scheduling_strategy=where).remote(run_uri)
-    scores, _ = finishing.score(won, model, task.data, ("validation", "test"))
+    faces = {side: prepared.side_blocks(task.data, side) for side in ("validation", "test")}
+    scores, _ = finishing.score(model, faces, flips=won.evaluate.flips)
     return scores
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.faces.votes import in_words
 
 
 def data_uri(face: np.ndarray) -> str:
@@ -32,14 +33,15 @@ def most_confident_mistakes(
 
 
 def captioned(
-    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Faces of a contact sheet: ``src``, ``true`` and ``named`` emotion, its ``probability``.
+    """A contact sheet: each face's ``src``, ``true``, ``named``, ``probability`` and ``votes``.
 
     Args:
         images: ``(n, 48, 48)`` uint8.
         labels: ``(n,)``, the truth.
         probabilities: ``(n, 7)``.
+        votes: ``(n, 10)``, FER+'s; of a face with none the words are empty.
     """
     return [
         {
@@ -47,6 +49,7 @@ def captioned(
             "true": EMOTIONS[label],
             "named": EMOTIONS[row.argmax()],
             "probability": float(row.max()),
+            "votes": in_words(counts),
         }
-        for image, label, row in zip(images, labels, probabilities, strict=True)
+        for image, label, row, counts in zip(images, labels, probabilities, votes, strict=True)
     ]

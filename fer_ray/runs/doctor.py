@@ -23,7 +23,7 @@ from fer_ray.runs.layout import (
     MANIFEST,
     METRICS,
     MODEL,
-    MODEL_CARD,
+    MODEL_FACTS,
     MODEL_FILE,
     OUTCOME,
     RAY,
@@ -38,7 +38,7 @@ from fer_ray.runs.storage import Store
 
 _LOCK = f".{LEASE}.lock"  # lies beside a lease on a disk, whoever holds it
 _PROBE = re.compile(rf"{re.escape(LEASE)}-probe-[0-9a-f]{{16}}")
-_OF_A_FINISHED_RUN = (METRICS, f"{MODEL}/{MODEL_FILE}", f"{MODEL}/{MODEL_CARD}")
+_OF_A_FINISHED_RUN = (METRICS, f"{MODEL}/{MODEL_FILE}", f"{MODEL}/{MODEL_FACTS}")
 _FOLDERS = {
     LOGS: "what the job and its workers said",
     REPORT: "the report",

@@ -20,7 +20,7 @@ from fer_ray.runs.layout import (
     LEASE,
     METRICS,
     MODEL,
-    MODEL_CARD,
+    MODEL_FACTS,
     MODEL_FILE,
     OUTCOME,
     SCHEMA_VERSION,
@@ -122,5 +122,5 @@ JUDGES: Mapping[str, Judge] = {
     OUTCOME: _outcome,
     METRICS: _lines,
     f"{MODEL}/{MODEL_FILE}": _model,
-    f"{MODEL}/{MODEL_CARD}": lambda content: f"of step {document(content).get('step')}",
+    f"{MODEL}/{MODEL_FACTS}": lambda content: f"of step {document(content).get('step')}",
 }

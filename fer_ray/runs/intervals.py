@@ -30,11 +30,9 @@ def intervals(matrix: np.ndarray, seed: int = 0) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name, values in figures(drawn(matrix, seed)).items():
         if values.ndim == 1:
-            told[name] = _ends(values)
+            told[name] = ends(values)
         else:
-            told[name] = {
-                emotion: _ends(values[:, label]) for label, emotion in enumerate(EMOTIONS)
-            }
+            told[name] = {emotion: ends(values[:, label]) for label, emotion in enumerate(EMOTIONS)}
     return told
 
 
@@ -68,7 +66,7 @@ def figures(matrices: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _ends(values: np.ndarray) -> list[float] | None:
-    """The interval's ends; none where no draw has a figure."""
+def ends(values: np.ndarray) -> list[float] | None:
+    """The 95% percentile interval of ``(n,)`` draws, NaN left out; none where nothing is left."""
     known = values[~np.isnan(values)]
     return [float(end) for end in np.percentile(known, _ENDS)] if len(known) else None

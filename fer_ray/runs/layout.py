@@ -16,10 +16,12 @@ METRICS = "metrics.jsonl"
 LOGS = "logs"
 REPORT = "report"
 REPORT_PAGE = f"{REPORT}/index.html"
+REPORT_DATA = f"{REPORT}/report.json"
 TENSORBOARD = "tensorboard"
 MODEL = "model"
 MODEL_FILE = "model.keras"
-MODEL_CARD = "model.json"
+MODEL_FACTS = "model.json"
+MODEL_CARD = "README.md"
 RAY = "ray"  # what Ray Train itself keeps while it runs
 LEASE = "lease.json"
 GROUPS = "groups"  # a document for each worker group that was started
@@ -75,6 +77,16 @@ def driver_log(attempt: int) -> str:
 def worker_log(attempt: int, group: int, rank: int) -> str:
     """The key of what one worker of a group said."""
     return f"{LOGS}/attempt-{attempt:04d}-group-{group:04d}-rank-{rank:04d}.log"
+
+
+def report_picture(name: str) -> str:
+    """The key of one of a report's plots as PNG."""
+    return f"{REPORT}/{name}.png"
+
+
+def predictions(*, flips: bool) -> str:
+    """The key of what the model says of each face that the report is about."""
+    return f"{REPORT}/predictions{'-flips' if flips else ''}.parquet"
 
 
 def trial_name(number: int) -> str:

@@ -1,160 +1,122 @@
-"""A run's report: one page that a person would rather look at than read."""
+"""A report: one page that a person would rather look at than read, and its contents for programs.
+
+Of a run that trained, or of an evaluation, which has no curves and may have comparisons.
+"""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.runs import report_plots
-from fer_ray.runs.layout import CONFIG, REPORT_PAGE, SIDES
-from fer_ray.runs.pages import rendered
+from fer_ray.runs import report_plots, report_words
+from fer_ray.runs.layout import CONFIG, REPORT_DATA, REPORT_PAGE, report_picture
+from fer_ray.runs.pages import Plot, rendered
+from fer_ray.runs.record import write_document
 from fer_ray.runs.storage import Store
 
-_REPEAT = "On the same versions, kind of processor and threads, this trains it again, to the bit."
+_REPEAT = "On the same versions, kind of processor and threads, this comes to the same, to the bit."
 _PACKAGES = ("tensorflow", "keras", "ray", "numpy", "scikit-learn", "imbalanced-learn", "pyarrow")
 
 
-def write(
-    run: Store,
-    outcome: Mapping[str, Any],
-    epochs: Sequence[Mapping[str, Any]],
-    mistakes: Sequence[Mapping[str, Any]],
-) -> None:
-    """Write ``report/index.html``.
+@dataclass(frozen=True)
+class Shown:
+    """What a report is about."""
 
-    Args:
-        run: the folder, its settings written.
-        outcome: as ``run.json`` will have it.
-        epochs: the metrics of each.
-        mistakes: ``src``, ``true``, ``named``, ``probability`` of each face on the contact sheet.
-    """
-    run.write_bytes(
-        REPORT_PAGE, rendered("report.html.j2", _context(run, outcome, epochs, mistakes))
+    outcome: Mapping[str, Any]  # as ``run.json`` will have it
+    side: str  # whose scores are shown
+    job: str = "train"
+    epochs: Sequence[Mapping[str, Any]] = ()  # the metrics of each; none where nothing was trained
+    mistakes: Sequence[Mapping[str, Any]] = ()  # of ``faces.sheets.captioned``
+    sheets: Sequence[Mapping[str, Any]] = field(default=())  # title, columns, rows of faces
+
+    @property
+    def scores(self) -> Mapping[str, Any]:
+        """The scores that the page is about."""
+        scores: Mapping[str, Any] = self.outcome["metrics"][self.side]
+        return scores
+
+
+def write(run: Store, shown: Shown) -> None:
+    """Write the report's page, ``report.json``, and each plot as PNG."""
+    plots = _plots(shown)
+    page = rendered("report.html.j2", _context(run, shown, plots))
+    for plot in [*plots.values(), *_pictures(shown)]:
+        run.write_bytes(report_picture(plot.name), plot.png())
+    seen = [{k: v for k, v in one.items() if k != "src"} for one in shown.mistakes]
+    write_document(
+        run,
+        REPORT_DATA,
+        {
+            "outcome": dict(shown.outcome),
+            "epochs": list(shown.epochs),
+            "mistakes": seen,
+            "command": _command(run, shown),
+            "versions": dict(_versions()),
+        },
     )
+    run.write_bytes(REPORT_PAGE, page)
 
 
-def _context(
-    run: Store,
-    outcome: Mapping[str, Any],
-    epochs: Sequence[Mapping[str, Any]],
-    mistakes: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    scores, best = outcome["metrics"]["test"], outcome["best_epoch"]
-    here = run.path(CONFIG) if run.local else CONFIG
+def _plots(shown: Shown) -> dict[str, Plot]:
+    """The plots of the page."""
+    plots = {
+        "by_class": report_plots.by_class(shown.scores),
+        "reliability": report_plots.reliability(shown.scores),
+    }
+    if shown.epochs:
+        best = shown.outcome["best_epoch"]
+        for key in ("accuracy", "macro_f1", "loss"):
+            plots[key] = report_plots.curve(shown.epochs, key, best)
+    return plots
+
+
+def _pictures(shown: Shown) -> Iterator[Plot]:
+    """What the page has as a table or as faces, drawn for slides."""
+    yield report_plots.confusion(shown.scores)
+    if shown.mistakes:
+        yield report_plots.contact_sheet(shown.mistakes)
+
+
+def _context(run: Store, shown: Shown, plots: Mapping[str, Plot]) -> dict[str, Any]:
+    against = shown.outcome.get("against", [])
     return {
-        "title": f"Run {outcome['run']}",
-        "kind": "fer_ray · training report",
+        "title": f"{'Run' if shown.epochs else 'Evaluation'} {shown.outcome['run']}",
+        "kind": f"fer_ray · {'training' if shown.epochs else 'evaluation'} report",
         "contents": [
-            *(("verdict", "Result"), ("mistakes", "Mistakes"), ("learning", "Learning")),
-            *(("data", "Data"), ("believe", "Belief")),
+            ("verdict", "Result"),
+            *([("comparison", "Comparison")] if against else []),
+            ("mistakes", "Mistakes"),
+            *([("learning", "Learning")] if shown.epochs else []),
+            ("data", "Data"),
+            ("believe", "Belief"),
         ],
-        "verdict": _verdict(outcome),
-        "badges": _badges(outcome),
-        "figures": _figures(scores),
-        "confusion": _confusion(scores["confusion_matrix"]),
-        "by_class": report_plots.by_class(scores),
-        "sheet": [{**one, "probability": f"{one['probability']:.1%}"} for one in mistakes],
-        "curves": [
-            report_plots.curve(epochs, "accuracy", "accuracy", best),
-            report_plots.curve(epochs, "loss", "loss", best),
-        ],
-        "data": _data(outcome),
-        "reliability": report_plots.reliability(scores),
-        "repeat": f"{_REPEAT} Fetch {CONFIG} from the run's folder first."
-        if not run.local
-        else _REPEAT,
-        "command": f"python jobs/train.py --config {shlex.quote(here)} --run again",
+        "verdict": report_words.verdict(shown.outcome, shown.side),
+        "badges": report_words.badges(shown.outcome, shown.side),
+        "figures": report_words.figures(shown.scores),
+        "comparisons": [report_words.comparison(one, shown.scores) for one in against],
+        "confusion": report_words.confusion(shown.scores["confusion_matrix"]),
+        "by_class": plots["by_class"],
+        "sheet": [{**one, "probability": f"{one['probability']:.1%}"} for one in shown.mistakes],
+        "votes": report_words.votes(shown.scores.get("votes")),
+        "curves": [plots[key] for key in ("accuracy", "macro_f1", "loss") if key in plots],
+        "data": report_words.data(shown.outcome, shown.side),
+        "sheets": shown.sheets,
+        "reliability": plots["reliability"],
+        "repeat": _REPEAT
+        if run.local
+        else f"{_REPEAT} Fetch {CONFIG} from the run's folder first.",
+        "command": _command(run, shown),
         "config_yaml": run.read_bytes(CONFIG).decode(),
-        "versions": [(name, metadata.version(name)) for name in _PACKAGES],
+        "versions": _versions(),
     }
 
 
-def _verdict(outcome: Mapping[str, Any]) -> str:
-    """The run in three sentences."""
-    scores, faces = outcome["metrics"]["test"], sum(outcome["counts"]["test"].values())
-    low, high = scores["intervals"]["accuracy"]
-    ends = scores["intervals"]["recall_by_class"]
-    recall = {name: scores["recall_by_class"][name] for name in EMOTIONS if ends[name] is not None}
-    weakest = min(recall, key=lambda name: recall[name])
-    return (
-        f"Trained for {outcome['epochs']} epoch{'s' if outcome['epochs'] > 1 else ''}; on"
-        f" {faces:,} test faces it names {100 * scores['accuracy']:.0f} of 100 expressions rightly"
-        f" (95%: {100 * low:.1f}–{100 * high:.1f}). Weakest: {weakest}."
-    )
+def _command(run: Store, shown: Shown) -> str:
+    """What does the same once more, under another name."""
+    here = run.path(CONFIG) if run.local else CONFIG
+    return f"python jobs/{shown.job}.py --config {shlex.quote(here)} --run again"
 
 
-def _badges(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
-    groups = outcome["worker_groups"]
-    leaky = [("leaky: relatives of test faces were trained on", "data")] if outcome["leaky"] else []
-    times = {2: "once", 3: "twice"}.get(len(groups), f"{len(groups) - 1} times")
-    again = [(f"resumed {times}", "believe")] if len(groups) > 1 else []
-    sizes = {group["workers"] for group in groups}
-    resized = [(f"{min(sizes)} to {max(sizes)} workers", "believe")] if len(sizes) > 1 else []
-    refused = outcome["refused_rows"]
-    return [
-        *leaky,
-        *again,
-        *resized,
-        *([(f"refused: {refused:,} rows", "data")] if refused else []),
-    ]
-
-
-def _figures(scores: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    ends = scores["intervals"]
-    (low, high), (worst, best) = ends["accuracy"], ends["macro_f1"]
-    area = scores["auroc"]
-    return [
-        ("accuracy", f"{scores['accuracy']:.1%}", f"{low:.1%} – {high:.1%}"),
-        ("macro-F1", f"{scores['macro_f1']:.3f}", f"{worst:.3f} – {best:.3f}"),
-        ("right in two guesses", f"{scores['top2_accuracy']:.1%}", ""),
-        ("AUROC", "–" if area is None else f"{area:.3f}", "one against the rest"),
-    ]
-
-
-def _confusion(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """The matrix as a table: rates of each row, and counts."""
-    shares = {
-        (i, j): count / sum(row)
-        for i, row in enumerate(matrix)
-        for j, count in enumerate(row)
-        if i != j and sum(row) > 0
-    }
-    caption = "Share of each row, and faces."
-    i, j = max(shares, key=lambda place: shares[place])
-    if shares[i, j] > 0:
-        taken = f"{EMOTIONS[i].capitalize()} is taken for {EMOTIONS[j]}"
-        caption = f"{taken} in {shares[i, j]:.0%} of its faces. {caption}"
-
-    def cell(count: int, row: Sequence[int]) -> dict[str, Any]:
-        rate = count / sum(row) if sum(row) else 0.0
-        return {"share": round(0.5 * rate, 3), "rate": f"{rate:.0%}", "count": f"{count:,}"}
-
-    return {
-        "caption": caption,
-        "columns": EMOTIONS,
-        "rows": [
-            (name, [cell(count, row) for count in row])
-            for name, row in zip(EMOTIONS, matrix, strict=True)
-        ],
-    }
-
-
-def _data(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    counts, copies = outcome["counts"], outcome["duplicates"]
-    sides = {**{side: counts[side] for side in SIDES}, "balanced": outcome["balanced"]}
-    order = ("train", "balanced", "validation", "test")
-    rows = [(name, [f"{sides[side].get(name, 0):,}" for side in order]) for name in EMOTIONS]
-    rows.append(("all", [f"{sum(sides[side].values()):,}" for side in order]))
-    notes = [
-        f"{copies['groups']:,} groups of byte-identical faces ({copies['faces']:,} faces),"
-        f" {copies['contradicting_groups']:,} of them with contradicting labels.",
-        f"{outcome['refused_rows']:,} rows were refused as no faces.",
-    ]
-    if outcome["leaky"]:
-        notes.insert(
-            0,
-            "The classes were balanced before the split (the published protocol): made"
-            " relatives of test faces are in training, and the figures here are too high.",
-        )
-    return {"columns": order, "rows": rows, "notes": notes}
+def _versions() -> list[tuple[str, str]]:
+    return [(name, metadata.version(name)) for name in _PACKAGES]

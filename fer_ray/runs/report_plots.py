@@ -1,8 +1,13 @@
 """A run, drawn: how it learned, how well it names each class, and what its confidence is worth."""
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from matplotlib.image import imread
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from fer_ray.faces.emotions import EMOTIONS
@@ -17,8 +22,12 @@ COLOURS = dict(
 )
 
 
-def curve(epochs: Sequence[Mapping[str, Any]], key: str, words: str, best: int) -> Plot:
+_CURVES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "loss": "loss"}
+
+
+def curve(epochs: Sequence[Mapping[str, Any]], key: str, best: int) -> Plot:
     """A metric of training (muted) and validation by epoch, the chosen epoch marked."""
+    words = _CURVES[key]
     numbers = [epoch["epoch"] for epoch in epochs]
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best)
     figure = chosen["validation"][key]
@@ -43,7 +52,7 @@ def curve(epochs: Sequence[Mapping[str, Any]], key: str, words: str, best: int) 
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(y=0.15)
-    return Plot(plot.svg, caption)
+    return plot
 
 
 def by_class(scores: Mapping[str, Any]) -> Plot:
@@ -55,7 +64,7 @@ def by_class(scores: Mapping[str, Any]) -> Plot:
         f"Weakest is {weakest}: it names {recall[weakest]:.0%} of its faces rightly. Whiskers: 95%"
         " intervals."
     )
-    with drawing("by-class", caption) as plot:
+    with drawing("recall", caption) as plot:
         axes = plot.axes
         for place, name in enumerate(reversed(there)):
             low, high = ends[name]
@@ -65,7 +74,7 @@ def by_class(scores: Mapping[str, Any]) -> Plot:
         axes.set_yticks(range(len(there)), list(reversed(there)))
         axes.set_xlim(0, 1.12)
         axes.set_title("Share of each class's faces that it names rightly (recall)")
-    return Plot(plot.svg, caption)
+    return plot
 
 
 def reliability(scores: Mapping[str, Any]) -> Plot:
@@ -93,7 +102,49 @@ def reliability(scores: Mapping[str, Any]) -> Plot:
         axes.set_title("What its confidence is worth")
         axes.set_xlabel("its probability")
         axes.set_ylabel("share that is right")
-    return Plot(plot.svg, caption)
+    return plot
+
+
+def confusion(scores: Mapping[str, Any]) -> Plot:
+    """The confusion matrix: one hue by the rate of its row, rate and count in each cell."""
+    counts = np.array(scores["confusion_matrix"])
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    alt = "Share of each true class's faces by the class that they were named, and faces."
+    with drawing("confusion", alt, width=7, height=6) as plot:
+        axes = plot.axes
+        for (row, column), rate in np.ndenumerate(rates):
+            cell = Rectangle((column - 0.5, row - 0.5), 1, 1, color=ACCENT, alpha=0.5 * rate)
+            axes.add_patch(cell)
+            text = f"{rate:.0%}\n{counts[row, column]:,}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=9)
+        axes.set_xlim(-0.5, len(EMOTIONS) - 0.5)
+        axes.set_ylim(len(EMOTIONS) - 0.5, -0.5)
+        axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=30)
+        axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+        axes.set_xlabel("named")
+        axes.set_ylabel("true")
+        axes.set_title("What is taken for what")
+    return plot
+
+
+def contact_sheet(mistakes: Sequence[Mapping[str, Any]]) -> Plot:
+    """The most confident mistakes as faces, eight a row, captions below."""
+    across, tall = 8, 1.5
+    down = -(-len(mistakes) // across)
+    with drawing("mistakes", "Labelled → named.", width=across * 1.2, height=down * 1.8) as plot:
+        axes = plot.axes
+        for number, one in enumerate(mistakes):
+            left, top = number % across, tall * (number // across)
+            face = imread(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])))
+            where = (left + 0.04, left + 0.96, top + 0.92, top)
+            axes.imshow(face, cmap="gray", vmin=0, vmax=1, extent=where, interpolation="nearest")
+            text = f"{one['true']} →\n{one['named']} {one['probability']:.0%}"
+            axes.text(left + 0.04, top + 1.0, text, va="top", fontsize=7)
+        axes.set_xlim(0, across)
+        axes.set_ylim(tall * down, 0)
+        axes.set_aspect("equal")
+        axes.axis("off")
+    return plot
 
 
 def _figure(value: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
+from fer_ray.faces import votes
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs.intervals import intervals
 from fer_ray.runs.metrics import from_confusion
@@ -59,6 +60,38 @@ def of_predictions(labels: Sequence[int] | np.ndarray, probabilities: np.ndarray
         "log_loss": float(sklearn_metrics.log_loss(truth, exact, labels=_CLASSES)),
         **calibration(predicted == truth, exact.max(axis=1)),
         "intervals": intervals(matrix),
+    }
+
+
+def of_votes(labels: np.ndarray, named: np.ndarray, given: np.ndarray) -> dict[str, Any] | None:
+    """What FER+'s annotators say of predictions and of labels, ready for JSON; none without votes.
+
+    ``faces`` have one emotion with the most votes, against which ``accuracy`` is that of the
+    predictions and ``labels_accuracy`` that of the dataset's own labels. Of the ``errors`` (faces
+    with votes whose prediction is not their label) ``disputed_errors`` is the share whose label
+    most annotators do not give either, ``excused_errors`` the share in which they give the
+    prediction; null where there are none.
+
+    Args:
+        labels: ``(n,)``, 0 to 6, the dataset's.
+        named: ``(n,)``, the predictions.
+        given: ``(n, 10)``, the votes of each face; zeros where unknown.
+    """
+    known, majority = given.any(axis=1), votes.majorities(given)
+    if not known.any():
+        return None
+    judged, wrong = majority >= 0, known & (named != labels)
+
+    def share(of: np.ndarray, where: np.ndarray) -> float | None:
+        return float(np.mean(of[where])) if where.any() else None
+
+    return {
+        "faces": int(judged.sum()),
+        "accuracy": share(named == majority, judged),
+        "labels_accuracy": share(labels == majority, judged),
+        "errors": int(wrong.sum()),
+        "disputed_errors": share(labels != majority, wrong),
+        "excused_errors": share(named == majority, wrong),
     }
 
 

@@ -50,7 +50,8 @@ def against(rows: Sequence[Row], key: str, metric: str, log: bool, won: int | No
         _plain(axes, metric)
         axes.set_xlabel(key)
     stopped = any(row["status"] == "stopped" for row in told)
-    return Plot(plot.svg, found + (" Hollow: stopped early." if stopped else ""))
+    plot.caption = found + (" Hollow: stopped early." if stopped else "")
+    return plot
 
 
 def curves(
@@ -93,7 +94,7 @@ def curves(
         _plain(axes, metric)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return Plot(plot.svg, caption)
+    return plot
 
 
 def importance(rows: Sequence[Row], keys: Sequence[str], metric: str) -> Plot | None:
@@ -128,8 +129,8 @@ def importance(rows: Sequence[Row], keys: Sequence[str], metric: str) -> Plot | 
         )
         axes.set_title(f"What {metric} depends on")
         axes.set_xlabel("fall of R² when the setting is shuffled")
-    note = f" From {len(told)} trials by a random forest: a hint, no test."
-    return Plot(plot.svg, found + note)
+    plot.caption = f"{found} From {len(told)} trials by a random forest: a hint, no test."
+    return plot
 
 
 def heat(rows: Sequence[Row], across: str, down: str, metric: str) -> dict[str, Any] | None:

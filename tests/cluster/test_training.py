@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray
+import ray.exceptions
 
 from fer_ray.cluster import training
 from fer_ray.cluster.progress import Progress
@@ -19,6 +21,7 @@ from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, metrics, record
 from fer_ray.runs.storage import store
+from tests.drill.runs import wait_for
 from tests.parquet_faces import write_faces
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -134,7 +137,7 @@ def test_a_run_leaves_its_folder_whole(one: Outcome, storage: Path) -> None:
     assert "all steps are done" in log
     groups = one.model_dump()["worker_groups"]
     assert groups == [{"attempt": 1, "group": 1, "step": 0, "workers": 1}]
-    card = json.loads((run / "model" / layout.MODEL_CARD).read_text())
+    card = json.loads((run / "model" / layout.MODEL_FACTS).read_text())
     assert card["labels"] == list(EMOTIONS)
 
 
@@ -268,3 +271,22 @@ def test_more_workers_than_cpus_are_refused_with_the_arithmetic(
     gpus = settings(storage, "gpus", cluster={"use_gpu": True})
     with pytest.raises(ValueError, match=r"at most the GPUs there are \(0\)"):
         training.fit(gpus)
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _fit(config: TrainConfig) -> None:
+    training.fit(config)
+
+
+def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) -> None:
+    """As a scheduler does with a trial: else the next ones find no CPU, and wait for ever."""
+    endless = settings(storage, "endless", training={"epochs": 1_000})
+    fitted = _fit.remote(endless)
+    run = storage / "endless"
+    wait_for(lambda: any(run.glob("metrics/*")), "an epoch")
+    assert ray.available_resources()["CPU"] < 2
+    ray.cancel(fitted, recursive=False)
+    wait_for(lambda: ray.available_resources()["CPU"] == 2, "both CPUs", timeout_s=15)
+    with pytest.raises(ray.exceptions.RayError):
+        ray.get(fitted, timeout=15)
+    assert json.loads((run / layout.LEASE).read_text())["released"]

@@ -1,9 +1,12 @@
 """A run's report: what it says, and how a browser shows it."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
@@ -11,7 +14,8 @@ from playwright.sync_api import Browser
 from fer_ray.config import TrainConfig
 from fer_ray.faces import demo, sheets
 from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.runs import layout, record, report, scores
+from fer_ray.runs import comparing, layout, record, report, scores
+from fer_ray.runs.report import Shown
 from fer_ray.runs.storage import Store, store
 from tests.runs.looking import printed_pages, shown_whole, sound
 from tests.runs.test_scores import drawn
@@ -42,7 +46,7 @@ def epochs() -> list[dict[str, Any]]:
         {
             "epoch": number,
             "train": {"accuracy": 0.2 * number, "loss": 2 / number},
-            "validation": {"accuracy": 0.5 - 0.1 * abs(number - 2), "loss": 1.5},
+            "validation": {"accuracy": 0.5 - 0.1 * abs(number - 2), "macro_f1": 0.3, "loss": 1.5},
         }
         for number in (1, 2, 3)
     ]
@@ -53,8 +57,16 @@ def write(run: Store, **changed: Any) -> str:
     labels, probabilities = drawn(0)
     places = sheets.most_confident_mistakes(labels, probabilities, 24)
     images, _ = demo.draw(0, 24, seed=0)
-    mistakes = sheets.captioned(images, labels[places], probabilities[places])
-    report.write(run, outcome(run, **changed), epochs(), mistakes)
+    votes = np.zeros((24, 10), np.uint8)
+    votes[0, [6, 2]] = 7, 3
+    mistakes = sheets.captioned(images, labels[places], probabilities[places], votes)
+    made = {
+        "title": "What SMOTE made",
+        "columns": ["one parent", "the other", "SMOTE's blend"],
+        "rows": [{"label": "disgust", "faces": [sheets.data_uri(face) for face in images[:3]]}],
+    }
+    shown = Shown(outcome(run, **changed), "test", epochs=epochs(), mistakes=mistakes)
+    report.write(run, replace(shown, sheets=[made]))
     return run.read_bytes(layout.REPORT_PAGE).decode()
 
 
@@ -93,7 +105,7 @@ def test_a_leaky_run_says_so_first(local_run: Store) -> None:
 
 
 def test_it_is_a_sound_page(page: str) -> None:
-    sound(page, pictures=4)
+    sound(page, pictures=5)
     assert "<b>" not in page
     assert "#01010" not in page
 
@@ -105,7 +117,8 @@ def test_the_same_run_gives_the_same_page(folder: Store, page: str) -> None:
 def test_a_run_without_a_mistake_has_a_page(local_run: Store) -> None:
     perfect = scores.of_predictions(np.arange(7), np.eye(7, dtype=np.float32))
     record.write_config(local_run, TrainConfig.model_validate({"data": {"uri": "demo:"}}))
-    report.write(local_run, outcome(local_run, metrics={"test": perfect}), epochs(), [])
+    told = outcome(local_run, metrics={"test": perfect})
+    report.write(local_run, Shown(told, "test", epochs=epochs()))
     text = local_run.read_bytes(layout.REPORT_PAGE).decode()
     assert "most confident mistakes" not in text
     assert "100 of 100" in text
@@ -115,8 +128,92 @@ def test_a_loss_that_was_no_number_leaves_its_curve_out(local_run: Store) -> Non
     record.write_config(local_run, TrainConfig.model_validate({"data": {"uri": "demo:"}}))
     lost = epochs()
     lost[1]["validation"]["loss"] = None
-    report.write(local_run, outcome(local_run), lost, [])
+    report.write(local_run, Shown(outcome(local_run), "test", epochs=lost))
     assert b"loss is not finite in epoch 2" in local_run.read_bytes(layout.REPORT_PAGE)
+
+
+def test_what_smote_made_stands_beside_its_parents(page: str) -> None:
+    sheet = page.partition("What SMOTE made")[2].partition("</table>")[0]
+    alts = re.findall('alt="([^"]*)"', sheet)
+    assert alts == ["disgust, one parent", "disgust, the other", "disgust, SMOTE&#39;s blend"]
+
+
+def test_a_mistake_is_shown_with_what_annotators_said(page: str) -> None:
+    assert page.count("fear 7, surprise 3") == 1
+
+
+def test_programs_find_in_json_what_the_page_says(folder: Store) -> None:
+    told = json.loads(folder.read_bytes(layout.REPORT_DATA))
+    assert told["schema_version"] == layout.SCHEMA_VERSION
+    assert told["outcome"] == json.loads(json.dumps(outcome(folder)))
+    assert told["epochs"] == epochs()
+    assert set(told["mistakes"][0]) == {"true", "named", "probability", "votes"}
+    assert told["command"].startswith("python jobs/train.py --config ")
+    assert "numpy" in told["versions"]
+
+
+def test_every_plot_is_a_picture_for_slides_in_the_colours_of_paper(folder: Store) -> None:
+    names = {entry.key for entry in folder.listing(layout.REPORT) if entry.key.endswith(".png")}
+    plots = ("recall", "reliability", "curve-accuracy", "curve-macro-f1", "curve-loss")
+    assert names == {layout.report_picture(name) for name in (*plots, "confusion", "mistakes")}
+    for name in sorted(names):
+        content = np.frombuffer(folder.read_bytes(name), np.uint8)
+        picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        assert picture.shape[1] >= 700
+        assert picture[0, 0].tolist() == [0xFA, 0xFC, 0xFC]  # paper, as OpenCV has it: BGR
+        assert (picture == [0x1F, 0x1D, 0x1C]).all(axis=2).any()  # ink
+        stand_ins = (picture.max(axis=2) <= 5) & (picture.min(axis=2) == 1)
+        assert not stand_ins[picture.std(axis=2) < 2].any() or "mistakes" in name
+
+
+def against(run: Store, better: bool) -> dict[str, Any]:
+    """An evaluation's outcome, compared with a model that is worse, or the same."""
+    labels, probabilities = drawn(0)
+    theirs = np.roll(probabilities, 1, axis=1) if better else probabilities
+    compared = comparing.compare(labels, probabilities.argmax(axis=1), theirs.argmax(axis=1))
+    told = outcome(run, seen={"known": True, "trained_on": 5, "related": 0, "chosen_by": 2})
+    for name in ("epochs", "best_epoch", "worker_groups", "balanced"):
+        del told[name]
+    return told | {
+        "counts": {"test": told["counts"]["test"]},
+        "against": [
+            {
+                "name": "old",
+                "model": "s3://bucket/old",
+                "metrics": scores.of_predictions(labels, theirs),
+                "comparison": compared,
+            }
+        ],
+    }
+
+
+def evaluation(run: Store, told: dict[str, Any]) -> str:
+    record.write_config(run, TrainConfig.model_validate({"data": {"uri": "demo:"}}))
+    report.write(run, Shown(told, "test", job="evaluate"))
+    return run.read_bytes(layout.REPORT_PAGE).decode()
+
+
+def test_an_evaluation_says_how_it_compares_and_what_it_knew(local_run: Store) -> None:
+    page = evaluation(local_run, against(local_run, better=True))
+    sound(page, pictures=2)
+    text = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
+    assert re.search(r"It names \d+\.\d of 100 more than old \(95%: \+", text)
+    assert "leaky: 5 of 400 faces were trained on" in text
+    assert "2 among those that its epoch was chosen by" in text
+    assert "How it learned" not in text
+    assert "python jobs/evaluate.py --config" in text
+
+
+def test_an_evaluation_claims_no_difference_that_the_faces_do_not_show(local_run: Store) -> None:
+    page = evaluation(local_run, against(local_run, better=False))
+    assert "is not shown by these faces (+0.0; 95%: +0.0 to +0.0)" in page
+
+
+def test_a_model_of_unknown_training_says_so(local_run: Store) -> None:
+    told = against(local_run, better=True) | {"seen": {"known": False}}
+    page = evaluation(local_run, told)
+    assert "not known what it was trained on" in page
+    assert "leaky" not in page.partition("Settings")[0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -165,3 +165,39 @@ def test_the_same_predictions_have_the_same_intervals_around_their_figures() -> 
     for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1"):
         low, high = told["intervals"][name]
         assert low < told[name] < high
+
+
+def test_votes_judge_predictions_and_labels_alike() -> None:
+    votes = np.zeros((5, 10), np.uint8)
+    votes[0, 4] = 10  # anger
+    votes[1, 4] = 10
+    votes[2, 1] = 10  # happiness
+    votes[3, [4, 6]] = 5, 5  # anger or fear
+    labels, named = np.array([0, 0, 2, 0, 0]), np.array([0, 2, 3, 2, 6])
+    assert scores.of_votes(labels, named, votes) == {
+        "faces": 3,
+        "accuracy": pytest.approx(2 / 3),
+        "labels_accuracy": pytest.approx(2 / 3),
+        "errors": 3,  # the last face has no votes
+        "disputed_errors": pytest.approx(2 / 3),
+        "excused_errors": pytest.approx(1 / 3),
+    }
+
+
+def test_without_votes_nothing_is_told_of_them() -> None:
+    labels = np.array([0, 1])
+    assert scores.of_votes(labels, labels, np.zeros((2, 10), np.uint8)) is None
+
+
+def test_votes_that_agree_on_nothing_judge_nothing() -> None:
+    votes = np.zeros((1, 10), np.uint8)
+    votes[0, 9] = 10
+    told = scores.of_votes(np.array([0]), np.array([0]), votes)
+    assert told == {
+        "faces": 0,
+        "accuracy": None,
+        "labels_accuracy": None,
+        "errors": 0,
+        "disputed_errors": None,
+        "excused_errors": None,
+    }

@@ -1,0 +1,110 @@
+"""Model files: found by a run's name, a run's folder or their own, and known to be usable."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+
+from fer_ray.cluster import capacity
+from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.faces.rows import SIDE
+from fer_ray.runs import layout, record, storage, uris
+
+_WANTED = ((None, SIDE, SIDE, 1), (None, len(EMOTIONS)))
+_ROUNDING = 1e-3  # of seven probabilities' sum, in bfloat16
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model's file is."""
+
+    folder: storage.Store
+    file: str
+    name: str  # for people
+
+    @property
+    def uri(self) -> str:
+        """Of the file."""
+        return uris.join(self.folder.uri, self.file)
+
+
+def locate(model: str, runs: str, setting: str) -> Place:
+    """Where the model is that a setting names; Ray need not be up.
+
+    Args:
+        model: the name of a run, a run's folder, or a ``.keras`` file.
+        runs: where runs are kept.
+        setting: to blame.
+
+    Raises:
+        ValueError: there is none.
+    """
+    path, mark, query = model.partition("?")
+    path = path.rstrip("/")
+    if path.endswith(".keras"):
+        folder, _, file = path.rpartition("/")
+        place = Place(storage.store(folder + mark + query, setting), file, file)
+    else:
+        run = model if "/" in path else uris.join(runs, model)
+        folder = uris.join(run, layout.MODEL)
+        place = Place(storage.store(folder, setting), layout.MODEL_FILE, path.rpartition("/")[2])
+    if not place.folder.exists(place.file):
+        raise ValueError(
+            f"{setting} must name a run that is finished, its folder or a .keras file, got"
+            f" {model!r}: there is no {place.uri.partition('?')[0]}"
+        )
+    return place
+
+
+def facts_of(place: Place) -> Mapping[str, Any] | None:
+    """What the model was trained on, where a run of ours says so beside it."""
+    card = record.read_document(place.folder, layout.MODEL_FACTS)
+    return None if card is None else card.get("data")
+
+
+def content_of(place: Place) -> "ray.ObjectRef[bytes]":
+    """The model's file, read where there is memory for it.
+
+    Raises:
+        ValueError: it is no ``.keras`` file, or of another input or output than ours.
+    """
+    where = capacity.where_work_is_done()
+    content: ray.ObjectRef[bytes] = _read.options(scheduling_strategy=where).remote(place)
+    told = ray.get(_fault.remote(content))
+    if told:
+        raise ValueError(f"{place.folder.setting} must name {told} in {place.uri}")
+    return content
+
+
+@ray.remote(num_cpus=0)
+def _read(place: Place) -> bytes:
+    return place.folder.read_bytes(place.file)
+
+
+@ray.remote(num_cpus=1)
+def _fault(content: bytes) -> str | None:
+    """What a model's file must be and is not; nothing of one that can be used."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")  # none is reserved
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / layout.MODEL_FILE
+        path.write_bytes(content)
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # noqa: BLE001 Keras raises whatever the file leads it to
+            told = (str(error).strip().splitlines() or [""])[0]
+            return f"a .keras file that Keras opens, got {type(error).__name__} ({told:.100})"
+    shapes = (model.input_shape, model.output_shape)
+    if shapes != _WANTED:
+        return f"a model of input {_WANTED[0]} and output {_WANTED[1]}, got {shapes}"
+    grey = np.full((1, SIDE, SIDE, 1), 128, np.float32)
+    given = keras.ops.convert_to_numpy(model(grey, training=False)).astype(np.float64)
+    if not (given >= 0).all() or abs(given.sum() - 1) > _ROUNDING:
+        return f"a model that gives probabilities, got {np.round(given[0], 3).tolist()}"
+    return None

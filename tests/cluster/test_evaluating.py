@@ -1,0 +1,176 @@
+"""fer_ray.cluster.evaluating: any model on any faces, on a real cluster."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_ray.cluster import evaluating, models, training
+from fer_ray.config import EvaluateJobConfig, TrainConfig
+from fer_ray.faces import demo
+from fer_ray.job import Outcome
+from fer_ray.runs import layout
+from tests.parquet_faces import write_faces
+from tests.s3_server import S3
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+TINY: dict[str, Any] = {
+    "data": {"uri": "demo:", "demo_faces": 600},
+    "model": {"width": 0.03},
+    "training": {"epochs": 2, "batch_size": 50},
+    "cluster": {"cpus_per_worker": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="module")
+def trained(storage: Path) -> Outcome:
+    """A run of 600 drawn faces, named ``it``."""
+    settings = TINY | {"storage": {"uri": str(storage)}, "run": "it"}
+    return training.fit(TrainConfig.model_validate(settings))
+
+
+@pytest.fixture(scope="module")
+def model(storage: Path) -> str:
+    """A model of somebody else's, which nothing is known of: it says happiness to half of all."""
+    faces = keras.Input((48, 48, 1))
+    mean = keras.layers.GlobalAveragePooling2D()(faces)
+    given = keras.layers.Dense(7, activation="softmax", kernel_initializer="zeros")(mean)
+    path = storage / "strange.keras"
+    keras.Model(faces, given).save(path)
+    return str(path)
+
+
+def evaluated(storage: Path, run: str, uri: str = "demo:", **evaluate: Any) -> Outcome:
+    settings = {
+        "data": {"uri": uri, "demo_faces": 600},
+        "storage": {"uri": str(storage)},
+        "evaluate": evaluate,
+        "run": run,
+    }
+    return evaluating.evaluate(EvaluateJobConfig.model_validate(settings))
+
+
+def test_a_run_scores_on_its_own_test_side_what_it_told(storage: Path, trained: Outcome) -> None:
+    outcome = evaluated(storage, "own", model="it", flips=True)
+    assert outcome.status == "done", outcome.error
+    told, before = outcome.model_dump(), trained.model_dump()
+    assert told["metrics"]["test"] == before["metrics"]["test"]
+    assert set(told["metrics"]) == {"test", "test_flips"}
+    assert told["counts"] == {"test": before["counts"]["test"]}
+    assert told["seen"] == {"known": True, "trained_on": 0, "related": 0, "chosen_by": 0}
+    assert not told["leaky"]
+    ours = (storage / "it" / layout.predictions(flips=False)).read_bytes()
+    assert (storage / "own" / layout.predictions(flips=False)).read_bytes() == ours
+    table = pd.read_parquet(storage / "own" / layout.predictions(flips=True))
+    right = float(np.mean(table["label"] == table["predicted"]))
+    assert right == pytest.approx(told["metrics"]["test_flips"]["accuracy"])
+    assert evaluated(storage, "own", model="it", flips=True).status == "already_done"
+
+
+@pytest.mark.usefixtures("trained")
+def test_faces_that_a_model_was_trained_on_are_told_and_scored_apart(storage: Path) -> None:
+    outcome = evaluated(storage, "all", model=str(storage / "it"), side="all")
+    told = outcome.model_dump()
+    counts = json.loads((storage / "it" / layout.DATA).read_text())["counts"]
+    train, validation, test = (sum(counts[side].values()) for side in layout.SIDES)
+    assert told["seen"] == {
+        "known": True,
+        "trained_on": train,
+        "related": 0,
+        "chosen_by": validation,
+    }
+    assert told["leaky"]
+    matrix = np.array(told["metrics"]["all_unseen"]["confusion_matrix"])
+    assert matrix.sum() == validation + test
+    assert f"leaky: {train} of" in (storage / "all" / layout.REPORT_PAGE).read_text()
+
+
+def test_models_are_compared_on_the_same_faces(storage: Path, trained: Outcome, model: str) -> None:
+    outcome = evaluated(storage, "both", model=model, against=["it", model])
+    told = outcome.model_dump()
+    it, same = told["against"]
+    before = trained.model_dump()["metrics"]["test"]
+    assert it["metrics"] == before
+    gain = told["metrics"]["test"]["accuracy"] - before["accuracy"]
+    assert it["comparison"]["accuracy"]["difference"] == pytest.approx(gain)
+    assert same["comparison"]["accuracy"]["interval"] == [0, 0]
+    assert told["seen"] == {"known": False}
+    assert not told["leaky"]
+    page = (storage / "both" / layout.REPORT_PAGE).read_text()
+    assert "not known what it was trained on" in page
+    assert page.count("<h3>strange.keras</h3>") == 1
+
+
+def test_other_faces_are_scored_by_their_own_split(
+    storage: Path, trained: Outcome, tmp_path: Path
+) -> None:
+    images, labels = demo.draw(5_000, 400, seed=3)
+    write_faces(tmp_path / "other.parquet", images, labels)
+    outcome = evaluated(storage, "other", str(tmp_path / "other.parquet"), model="it", side="all")
+    told = outcome.model_dump()
+    assert sum(told["counts"]["all"].values()) == 400
+    assert told["seen"] == {"known": True, "trained_on": 0, "related": 0, "chosen_by": 0}
+    assert told["metrics"]["all"]["accuracy"] != trained.model_dump()["metrics"]["test"]["accuracy"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_model_whose_data_is_gone_is_not_said_to_be_new_to_the_faces(
+    storage: Path, tmp_path: Path
+) -> None:
+    card = json.loads((storage / "it/model/model.json").read_text())
+    card["data"]["dataset"] = str(tmp_path / "gone")
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    (tmp_path / "model.keras").write_bytes((storage / "it/model/model.keras").read_bytes())
+    outcome = evaluated(storage, "gone", model=str(tmp_path / "model.keras"))
+    assert outcome.model_dump()["seen"] == {"known": False}
+
+
+REFUSED = {
+    "nothing": ("evaluate.model must name a run that is finished, its folder", "no-such-run"),
+    "no model": ("a .keras file that Keras opens", "broken.keras"),
+    "logits": ("a model that gives probabilities", "logits.keras"),
+    "shape": ("a model of input (None, 48, 48, 1)", "coloured.keras"),
+}
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> Path:
+    """Files that are no models for faces."""
+    (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 no")
+    for name, channels, activation in (("logits", 1, None), ("coloured", 3, "softmax")):
+        faces = keras.Input((48, 48, channels))
+        mean = keras.layers.GlobalAveragePooling2D()(faces)
+        given = keras.layers.Dense(7, activation=activation)(mean)
+        keras.Model(faces, given).save(tmp_path / f"{name}.keras")
+    return tmp_path
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_is_no_model_for_faces_is_refused_in_a_sentence(
+    storage: Path, strange: Path, why: str
+) -> None:
+    words, name = REFUSED[why]
+    given = str(strange / name) if name.endswith(".keras") else name
+    outcome = evaluated(storage, f"refused-{why.replace(' ', '-')}", model=given)
+    assert (outcome.status, words in str(outcome.error)) == ("invalid", True), outcome.error
+
+
+def test_a_model_is_found_in_object_storage(s3: S3) -> None:
+    uri = f"s3://{s3.bucket()}/runs"
+    for key in ("it/model/model.keras", "model.keras"):
+        models.storage.store(uri).write_bytes(key, b"content")
+    for given in ("it", f"{uri}/it", f"{uri}/it/model/model.keras", f"{uri}/model.keras"):
+        place = models.locate(given, uri, "evaluate.model")
+        assert place.folder.read_bytes(place.file) == b"content"
+    with pytest.raises(ValueError, match=r"evaluate\.model must name a run .* 'other'"):
+        models.locate("other", uri, "evaluate.model")

@@ -19,8 +19,6 @@ from pydantic import (
     model_validator,
 )
 
-from fer_ray import plain_yaml
-
 
 def local_path(uri: str) -> str | None:
     """The path that ``uri`` names on this machine; none for object storage and drawn faces."""
@@ -383,9 +381,9 @@ class ModelToEvaluate(EvaluateConfig):
     @field_validator("against", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = plain_yaml.load(value) if value.startswith("[") else [value] if value else []
-        return tuple(value) if isinstance(value, list) else value
+        if isinstance(value, str | int):  # a run may be named 2026
+            value = [value]
+        return tuple(map(str, value)) if isinstance(value, list) else value
 
     @field_validator("model", "against")
     @classmethod

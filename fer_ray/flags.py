@@ -69,7 +69,8 @@ def _add(group: Any, key: str, field: FieldInfo, given: Mapping[str, Any]) -> No
     """Give ``group`` the flag of one field, its default taken from ``given`` where it is there."""
     default = given.get(key, field.default)
     mapping = get_origin(field.annotation) is dict  # its flag's text is read by the setting itself
-    kinds = () if mapping else (field.annotation, *get_args(field.annotation))
+    several = get_origin(field.annotation) is tuple  # in brackets, or one alone
+    kinds = () if mapping or several else (field.annotation, *get_args(field.annotation))
     bare = {"nargs": "?", "const": True} if field.annotation is bool else {}
     group.add_argument(
         f"--{key}",

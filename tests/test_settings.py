@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fer_ray.config import DoctorConfig, JobConfig, PrepareConfig, TrainConfig
+from fer_ray.config import DoctorConfig, EvaluateJobConfig, JobConfig, PrepareConfig, TrainConfig
 from fer_ray.settings import SettingsError, parse, recipe_names
 
 
@@ -150,7 +150,7 @@ def fields(settings: type[JobConfig]) -> dict[str, Any]:
     return flat
 
 
-@pytest.mark.parametrize("settings", [TrainConfig, DoctorConfig])
+@pytest.mark.parametrize("settings", [TrainConfig, DoctorConfig, EvaluateJobConfig])
 def test_every_setting_is_described(settings: type[JobConfig]) -> None:
     bare = [key for key, field in fields(settings).items() if not field.get("description")]
     assert bare == []
@@ -162,6 +162,41 @@ def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     manual = capsys.readouterr().out
     assert [key for key in fields(TrainConfig) if f"--{key} " not in manual] == []
+
+
+def evaluate(*argv: str) -> EvaluateJobConfig:
+    return parse(argv, EvaluateJobConfig, "Scores.", "evaluate")
+
+
+@pytest.mark.parametrize(
+    ("given", "models"),
+    [
+        ("b", ["b"]),
+        ("2026", ["2026"]),
+        ("[b, 2026, s3://bucket/c]", ["b", "2026", "s3://bucket/c"]),
+        ("[]", []),
+    ],
+)
+def test_models_to_compare_with_are_one_or_a_list(given: str, models: list[str]) -> None:
+    assert (
+        list(evaluate("--evaluate.model", "a", "--evaluate.against", given).evaluate.against)
+        == models
+    )
+
+
+def test_a_model_is_named_by_its_run_or_by_a_path_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.keras").touch()
+    assert evaluate("--evaluate.model", "a").evaluate.model == "a"
+    for given in ("a.keras", "./a.keras"):
+        assert evaluate("--evaluate.model", given).evaluate.model == f"{tmp_path}/a.keras"
+    for given in ("./b", "b.keras"):
+        with pytest.raises(SettingsError, match=r"evaluate\.model must be an existing file"):
+            evaluate("--evaluate.model", given)
+    with pytest.raises(SettingsError, match=r"evaluate\.model must name the model to score"):
+        evaluate()
 
 
 def test_defaults_are_whole_yaml() -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from fer_ray.runs import layout
 from fer_ray.runs.results import TIMED
+from fer_ray.runs.storage import store
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -34,7 +35,7 @@ TINY = {
 }
 
 
-def start(storage: Path, **settings: str) -> subprocess.Popen[str]:
+def start(storage: Path | str, **settings: str) -> subprocess.Popen[str]:
     """A sweep of three trials, begun or gone on with; its folder is ``s`` under ``storage``."""
     given = TINY | {f"--{name.replace('__', '.')}": value for name, value in settings.items()}
     flags = [word for flag in given.items() for word in flag]
@@ -54,16 +55,16 @@ def finish(job: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
     return json.loads(line), errors
 
 
-def results(storage: Path) -> list[dict[str, Any]]:
-    """The rows of a sweep's table."""
-    content = (storage / "s" / f"{layout.RESULTS}.parquet").read_bytes()
+def results(sweep: str | Path) -> list[dict[str, Any]]:
+    """The rows of the table in a sweep's folder."""
+    content = store(str(sweep)).read_bytes(f"{layout.RESULTS}.parquet")
     rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(content)).to_pylist()
     return rows
 
 
 def found(storage: Path, outcome: dict[str, Any]) -> tuple[Any, ...]:
     """All that a sweep came to, but for times and places."""
-    rows = [{k: v for k, v in row.items() if k not in TIMED} for row in results(storage)]
+    rows = [{k: v for k, v in row.items() if k not in TIMED} for row in results(storage / "s")]
     winner = {key: value for key, value in outcome["winner"].items() if key != "settings"}
     return rows, winner, outcome["metrics"]
 

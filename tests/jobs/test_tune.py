@@ -56,7 +56,7 @@ def test_one_trial_wins_one_fails_and_one_is_stopped(whole: Whole) -> None:
     folder, outcome, errors = whole
     assert outcome["status"] == "done", errors
     assert outcome["trials"] == {"done": 1, "stopped": 1, "failed": 1}
-    rows = results(folder.parent)
+    rows = results(folder)
     assert [row["status"] for row in rows] == ["done", "failed", "stopped"]
     assert [row["epochs"] for row in rows] == [12, 1, 3]
     assert "not finite" in rows[1]["error"]

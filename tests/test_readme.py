@@ -111,7 +111,8 @@ def test_every_recipe_is_explained() -> None:
 
 
 def test_links_lead_to_files_that_are_there() -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
+    pictures = re.findall(r'<img src="([^"]+)"', README)
+    for target in [*re.findall(r"\]\((?!https?:|#)([^)#]+)", README), *pictures]:
         assert (ROOT / target).exists(), target
 
 

@@ -34,15 +34,19 @@ def curve(epochs: Sequence[Mapping[str, Any]], key: str, best: int) -> Plot:
     caption = f"Validation's {words} is {_figure(figure)} in epoch {best}, which was chosen."
     with drawing(f"curve-{key.replace('_', '-')}", caption) as plot:
         axes = plot.axes
-        for side, colour in (("train", MUTED), ("validation", ACCENT)):
-            values = [epoch[side].get(key) for epoch in epochs]
-            if None in values:
-                continue
+        drawn = {
+            side: values
+            for side in ("train", "validation")
+            if None not in (values := [epoch[side].get(key) for epoch in epochs])
+        }
+        highest = max(drawn, key=lambda side: drawn[side][-1], default=None)
+        for side, values in drawn.items():
+            colour = ACCENT if side == "validation" else MUTED
             axes.plot(numbers, values, color=colour, linewidth=2, marker="o", markersize=3)
             axes.annotate(
-                {"train": "training"}.get(side, side),
+                "validation" if side == "validation" else "training",
                 (numbers[-1], values[-1]),
-                (4, 4),
+                (4, 6 if side == highest else -14),
                 textcoords="offset points",
                 color=colour,
                 ha="right",

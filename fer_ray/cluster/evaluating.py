@@ -41,7 +41,8 @@ def _owned(config: EvaluateJobConfig) -> Outcome:
         models.locate(str(settings.model), runs, "evaluate.model"),
         [models.locate(other, runs, "evaluate.against") for other in settings.against],
     )
-    reads = {f"{place.folder.setting}": place.uri for place in (contest.model, *contest.others)}
+    reads = {"evaluate.model": contest.model.uri}
+    reads |= {f"evaluate.against[{n}]": place.uri for n, place in enumerate(contest.others)}
     return owned(config, lambda run, held: _evaluate(config, contest, run, held), reads)
 
 

@@ -28,18 +28,33 @@ from fer_ray.runs.layout import (
     OUTCOME,
     RAY,
     REPORT,
+    REPORT_PAGE,
+    RESULTS,
+    RETRAINED,
+    SWEEP_PAGE,
     TENSORBOARD,
+    TRIALS,
+    WINNER,
     checkpoint_folder,
     checkpoint_step,
     epoch_metrics,
     metrics_epoch,
+    predictions,
 )
+from fer_ray.runs.record import read_config
 from fer_ray.runs.storage import Store
 
 _LOCK = f".{LEASE}.lock"  # lies beside a lease on a disk, whoever holds it
 _PROBE = re.compile(rf"{re.escape(LEASE)}-probe-[0-9a-f]{{16}}")
-_OF_A_FINISHED_RUN = (METRICS, f"{MODEL}/{MODEL_FILE}", f"{MODEL}/{MODEL_FACTS}")
+_FINISHED = {  # by the section of settings that one kind of run alone has
+    "tune": (DATA, f"{RESULTS}.parquet", WINNER, SWEEP_PAGE),
+    "training": (DATA, METRICS, f"{MODEL}/{MODEL_FILE}", f"{MODEL}/{MODEL_FACTS}"),
+    "evaluate": (REPORT_PAGE, predictions(flips=False)),
+}
 _FOLDERS = {
+    TRIALS: "a sweep's trials, each a run of its own",
+    RETRAINED: "the winner's run",
+    SWEEP_PAGE.partition("/")[0]: "what a sweep found",
     LOGS: "what the job and its workers said",
     REPORT: "the report",
     TENSORBOARD: "event files",
@@ -65,7 +80,7 @@ def examine(run: Store) -> Diagnosis:
     checkpoints, step = _checkpoints(run)
     found += checkpoints
     found += _epochs(run, sizes)
-    found += _lost(sizes, finished)
+    found += _lost(sizes, finished, _sections(run) if CONFIG in sizes else set())
     found += _others(sizes, finished)
     found += [Finding(key, "left over", "of a write that was killed") for key in parts]
     return Diagnosis(tuple(found), finished, None if finished else step)
@@ -161,10 +176,22 @@ def _epochs(run: Store, sizes: Mapping[str, int]) -> Iterator[Finding]:
     yield from (_missing(epoch_metrics(one)) for one in range(1, last) if one not in numbers)
 
 
-def _lost(sizes: Mapping[str, int], finished: bool) -> Iterator[Finding]:
-    """What a run that has come so far must have, and has not."""
+def _sections(run: Store) -> set[str]:
+    """The names of a run's settings; none where they cannot be read."""
+    try:
+        return set(read_config(run) or ())
+    except StorageError:
+        raise
+    except ValueError:  # found damaged
+        return set()
+
+
+def _lost(sizes: Mapping[str, int], finished: bool, sections: set[str]) -> Iterator[Finding]:
+    """What a run of its kind that has come so far must have, and has not."""
     begun = finished or any(key.startswith((f"{CHECKPOINTS}/", f"{EPOCHS}/")) for key in sizes)
-    wanted = (CONFIG, DATA) * begun + _OF_A_FINISHED_RUN * finished
+    kind = next((one for one in _FINISHED if one in sections), "training")
+    wanted = dict.fromkeys((CONFIG,) * begun + (DATA,) * (begun and kind == "training"))
+    wanted |= dict.fromkeys(_FINISHED[kind] * finished)
     return (_missing(key) for key in wanted if key not in sizes)
 
 

@@ -20,6 +20,7 @@ from fer_ray.runs.layout import (
     LEASE,
     METRICS,
     MODEL,
+    MODEL_CARD,
     MODEL_FACTS,
     MODEL_FILE,
     OUTCOME,
@@ -123,4 +124,5 @@ JUDGES: Mapping[str, Judge] = {
     METRICS: _lines,
     f"{MODEL}/{MODEL_FILE}": _model,
     f"{MODEL}/{MODEL_FACTS}": lambda content: f"of step {document(content).get('step')}",
+    f"{MODEL}/{MODEL_CARD}": lambda content: f"the model's card, {len(content):,} bytes",
 }

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fer_ray.cluster.progress import Best, Progress, best_of
-from fer_ray.config import TrainConfig
+from fer_ray.config import EvaluateJobConfig, NamedRunConfig, TrainConfig
 from fer_ray.runs import checkpoint, doctor, findings, lease, metrics, record
 from fer_ray.runs.faults import StorageError
 from fer_ray.runs.findings import Diagnosis
 from fer_ray.runs.storage import Store, store
+from fer_ray.search import SweepConfig
 from tests.s3_server import S3
 
 FILES = {"weights.npz": b"w" * 1000, "optimizer.npz": b"o" * 500}
@@ -47,6 +48,7 @@ def finish(run: Store) -> None:
         inside.writestr("model.weights.h5", b"weights" * 100)
     run.write_bytes("model/model.keras", archive.getvalue())
     record.write_document(run, "model/model.json", {"step": 10})
+    run.write_bytes("model/README.md", b"# A model")
     metrics.compose(run, 20)
     record.write_document(run, "run.json", {"status": "done"})
 
@@ -320,3 +322,36 @@ def test_storage_that_refuses_is_not_taken_for_damage(
     assert not allowed or denied.listing()
     with pytest.raises(StorageError, match="access denied"):
         doctor.examine(denied)
+
+
+OTHER_KINDS: Mapping[str, tuple[type[NamedRunConfig], dict[str, Any], tuple[str, ...]]] = {
+    "an evaluation": (
+        EvaluateJobConfig,
+        {"evaluate": {"model": "it"}},
+        ("report/index.html", "report/predictions.parquet"),
+    ),
+    "a sweep": (
+        SweepConfig,
+        {},
+        ("data.json", "sweep/results.parquet", "sweep/winner.yaml", "sweep/index.html"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_a_run_of_another_kind_is_whole_with_what_its_kind_leaves(
+    local_run: Store, kind: str
+) -> None:
+    settings, given, files = OTHER_KINDS[kind]
+    config = settings.model_validate({"data": {"uri": "demo:"}, "run": "one"} | given)
+    record.write_config(local_run, config)
+    for key in files:
+        record.write_document(local_run, key, {})
+    record.write_document(local_run, "run.json", {"status": "done"})
+    found = doctor.examine(local_run)
+    assert {one.state for one in found.findings} == {"whole"}
+    for key in files:
+        local_run.delete_file(key)
+        missing = [one.key for one in doctor.examine(local_run).findings if one.state == "missing"]
+        assert missing == [key]
+        record.write_document(local_run, key, {})

@@ -381,9 +381,10 @@ class ModelToEvaluate(EvaluateConfig):
     @field_validator("against", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
-        if isinstance(value, str | int):  # a run may be named 2026
-            value = [value]
-        return tuple(map(str, value)) if isinstance(value, list) else value
+        if isinstance(value, str):
+            names = value.removeprefix("[").removesuffix("]").split(",")
+            return tuple(name for one in names if (name := one.strip(" '\"")))
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("model", "against")
     @classmethod
@@ -454,6 +455,30 @@ class EvaluateJobConfig(NamedRunConfig):
     evaluate: ModelToEvaluate = ModelToEvaluate.model_construct()
 
 
+class AuditConfig(Section):
+    """What is looked for in the data, and whether it may stay."""
+
+    near: float = Field(
+        0.97,
+        ge=0.9,
+        le=1,
+        description="Two faces are near duplicates from this correlation on, aligned with each"
+        " other, as they are or mirrored (0.97: measured in fer_ray/faces/near.py).",
+    )
+    strict: bool = Field(
+        False,
+        description="Refuse data (exit code 3) of whose test faces some stand in training: byte for"
+        " byte where split.deduplicate leaves them there, nearly so, mirrored, or as what a made"
+        " face was made from.",
+    )
+
+
+class AuditJobConfig(NamedRunConfig):
+    """Settings of ``jobs/audit.py``."""
+
+    audit: AuditConfig = AuditConfig()
+
+
 class TrainConfig(NamedRunConfig):
     """Settings of ``jobs/train.py``."""
 
@@ -493,3 +518,40 @@ class DoctorConfig(JobConfig):
         if self.run is None:
             raise ValueError("run must name the run to look at, got none")
         return self
+
+
+class SubmitSection(Section):
+    """Which job runs on which cluster."""
+
+    command: str | None = Field(
+        None, min_length=1, description="What the cluster runs; better: the words behind '--'."
+    )
+    address: str | None = Field(
+        None,
+        description="The cluster's dashboard, such as http://HEAD:8265; else what"
+        " RAY_API_SERVER_ADDRESS or RAY_ADDRESS name, or a cluster on this machine.",
+    )
+    id: RunName = Field(
+        None,
+        description="The job's name on its cluster: one that is there is attached to. A new one is"
+        " made up when none is given.",
+    )
+    working_dir: str | None = Field(
+        None,
+        description="A folder that is uploaded and that the job runs in; none: the image's own.",
+    )
+    patience_s: float = Field(
+        120, ge=0, description="How long a cluster that does not answer is asked again; seconds."
+    )
+
+    @model_validator(mode="after")
+    def _command_is_given(self) -> Self:
+        if self.command is None:
+            raise ValueError("submit.command must be what the cluster runs (behind '--'), got none")
+        return self
+
+
+class SubmitConfig(JobConfig):
+    """Settings of ``jobs/submit.py``."""
+
+    submit: SubmitSection = SubmitSection.model_construct()

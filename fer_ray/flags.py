@@ -68,9 +68,10 @@ def _value(text: str) -> Any:
 def _add(group: Any, key: str, field: FieldInfo, given: Mapping[str, Any]) -> None:
     """Give ``group`` the flag of one field, its default taken from ``given`` where it is there."""
     default = given.get(key, field.default)
+    if field.annotation == tuple[str, ...] and not isinstance(default, str):
+        default = f"[{', '.join(map(str, default))}]"  # names as they are written: 0012 is no 12
     mapping = get_origin(field.annotation) is dict  # its flag's text is read by the setting itself
-    several = get_origin(field.annotation) is tuple  # in brackets, or one alone
-    kinds = () if mapping or several else (field.annotation, *get_args(field.annotation))
+    kinds = () if mapping else (field.annotation, *get_args(field.annotation))
     bare = {"nargs": "?", "const": True} if field.annotation is bool else {}
     group.add_argument(
         f"--{key}",

@@ -7,7 +7,8 @@ The model is a run's name under storage.uri, a run's folder, or any .keras file 
 (n, 48, 48, 1) faces of 0 to 255 and gives seven probabilities. Leaves a run folder with
 report/index.html and report/predictions.parquet, and says how many of the faces the model was
 trained on. The last line of stdout is the outcome as JSON. Exits with 0 when done (or already
-done), 1 when that failed or was interrupted, 2 when a setting is wrong or the input unusable.
+done), 1 when that failed or was interrupted, 2 when a setting is wrong or the input unusable, 4
+when another process is at work on the run of that name.
 """
 
 from fer_ray.config import EvaluateJobConfig

@@ -9,55 +9,67 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
-from fer_ray.cluster import prepared
+from fer_ray.cluster import prepared, session
 from fer_ray.cluster.stream import Faces
-from fer_ray.runs.faults import StorageError
+from fer_ray.runs.faults import BusyError
 
 logger = logging.getLogger(__name__)
 
 
-def seen(data: Mapping[str, Any] | None, faces: Faces) -> tuple[dict[str, Any], np.ndarray]:
+def seen(facts: Mapping[str, Any] | None, faces: Faces) -> tuple[dict[str, Any], np.ndarray]:
     """What is told of a model's acquaintance with faces, and ``(n,)`` bool: which are new to it.
 
-    ``known`` is false where its training data is not known or not there any more; all then count
-    as new. Else ``trained_on``: faces that stand byte for byte in its training side; ``related``:
-    others of whose family one does (a made face and its parents are family); ``chosen_by``: faces
-    that stand in the validation side that its epoch was chosen by.
+    ``made``: faces that are no real ones. ``known`` is false where its training data is not known
+    or not there any more; all then count as new. Else ``trained_on``: faces that stand byte for
+    byte in its training side; ``related``: others of whose family one does (a made face and the
+    faces that it was made from are family; theirs, where they were made themselves, are not);
+    ``chosen_by``: faces in the validation side that its epoch was chosen by; ``pretrained``:
+    whether it began from weights of which nothing is known.
 
     Args:
-        data: of the model's run: its ``dataset`` and its ``content``.
+        facts: what its run says of it: ``data``, with its ``dataset`` and ``content``.
         faces: that it is scored on.
     """
-    theirs = _dataset(data)
-    if theirs is None:
-        return {"known": False}, np.ones(faces.count, bool)
     families = [row for rows in ray.get([_family.remote(b) for b in faces.blocks]) for row in rows]
+    made = {"made": sum(len(family) > 1 for family in families)}
     everyone = pa.array(sorted({one for family in families for one in family}), pa.string())
-    trained, kin = _found(theirs, "train", everyone)
-    chosen, _ = _found(theirs, "validation", everyone)
+    met = _met(facts, everyone)
+    if facts is None or met is None:
+        return {"known": False} | made, np.ones(faces.count, bool)
+    (trained, kin), (chosen, _) = met
     known = np.array([family[0] in trained for family in families])
     related = np.array([not kin.isdisjoint(family) for family in families])
+    picked = np.array([family[0] in chosen for family in families])
     return {
         "known": True,
         "trained_on": int(known.sum()),
         "related": int((related & ~known).sum()),
-        "chosen_by": sum(family[0] in chosen for family in families),
-    }, ~related
+        "chosen_by": int(picked.sum()),
+        "pretrained": facts.get("pretrained") is not None,
+    } | made, ~(related | picked)
 
 
-def _dataset(data: Mapping[str, Any] | None) -> prepared.Prepared | None:
-    """The dataset that a model was trained on, if it is still there as it was."""
-    if data is None:
-        return None
-    try:
-        found = prepared.open_prepared(str(data["dataset"]), "evaluate.model")
-    except (StorageError, ValueError) as error:
-        logger.warning("what the model was trained on is not known: %s", error)
-        return None
-    return found if found.manifest["content"] == data["content"] else None
+_Found = tuple[set[str], set[str]]
 
 
-def _found(data: prepared.Prepared, side: str, wanted: pa.Array) -> tuple[set[str], set[str]]:
+def _met(facts: Mapping[str, Any] | None, wanted: pa.Array) -> tuple[_Found, _Found] | None:
+    """What of ``wanted`` stands in the sides that a model was trained and chosen on, if known."""
+    match facts:
+        case {"data": {"dataset": str(uri), "content": content}}:
+            try:
+                session.check_shared({"evaluate.model": uri})
+                found = prepared.open_prepared(uri, "evaluate.model")
+                if found.manifest["content"] != content:
+                    return None
+                return _found(found, "train", wanted), _found(found, "validation", wanted)
+            except BusyError:
+                raise
+            except ValueError as error:
+                logger.warning("what the model was trained on is not known: %s", error)
+    return None
+
+
+def _found(data: prepared.Prepared, side: str, wanted: pa.Array) -> _Found:
     """The ids among ``wanted`` that faces of one side have, and those that their families have."""
     blocks = prepared.side_blocks(data, side).blocks
     there = ray.put(wanted)

@@ -1,14 +1,16 @@
 """An evaluation: any model on any faces, against others on the same, and whether it knew them."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fer_ray.cluster import acquaintance, dataset, finishing, models, prepared, reporting
-from fer_ray.cluster.models import Place
+from fer_ray.cluster.models import Model
 from fer_ray.cluster.owning import conducted, owned
+from fer_ray.cluster.prepared import Prepared
+from fer_ray.cluster.source import DEMO
 from fer_ray.cluster.stream import Faces
 from fer_ray.config import EvaluateJobConfig
 from fer_ray.faces.emotions import EMOTIONS
@@ -21,14 +23,6 @@ from fer_ray.runs.report import Shown
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Contest:
-    """The model in question, and those that it is compared with."""
-
-    model: Place
-    others: list[Place]
-
-
 def evaluate(config: EvaluateJobConfig) -> Outcome:
     """The outcome of an evaluation, or of what stopped it."""
     return conducted(_owned, config, "evaluate")
@@ -36,59 +30,50 @@ def evaluate(config: EvaluateJobConfig) -> Outcome:
 
 def _owned(config: EvaluateJobConfig) -> Outcome:
     """The evaluation, by its one owner."""
-    settings, runs = config.evaluate, config.storage.uri
-    contest = _Contest(
-        models.locate(str(settings.model), runs, "evaluate.model"),
-        [models.locate(other, runs, "evaluate.against") for other in settings.against],
+    named = {"evaluate.model": str(config.evaluate.model)}
+    named |= {f"evaluate.against[{n}]": one for n, one in enumerate(config.evaluate.against)}
+    return owned(
+        config,
+        lambda run, held: _evaluate(config, run, held),
+        reads={setting: name for setting, name in named.items() if "/" in name},
+        first=lambda: _places(config),
     )
-    reads = {"evaluate.model": contest.model.uri}
-    reads |= {f"evaluate.against[{n}]": place.uri for n, place in enumerate(contest.others)}
-    return owned(config, lambda run, held: _evaluate(config, contest, run, held), reads)
 
 
-def _evaluate(
-    config: EvaluateJobConfig, contest: _Contest, run: storage.Store, held: Lease
-) -> Outcome:
+def _places(config: EvaluateJobConfig) -> list[models.Place]:
+    """Where the model in question is, and those that it is compared with."""
+    settings, runs = config.evaluate, config.storage.uri
+    return [
+        models.locate(str(settings.model), runs, "evaluate.model"),
+        *(models.locate(other, runs, "evaluate.against") for other in settings.against),
+    ]
+
+
+def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Outcome:
     """Score, compare, report."""
-    model = models.content_of(contest.model)
-    others = [(place, models.content_of(place)) for place in contest.others]
+    model, *others = [models.opened(place) for place in _places(config)]
     data = dataset.prepare(config)
     record.write_config(run, config)
     side = config.evaluate.side
-    parts = [
-        prepared.side_blocks(data, one) for one in (layout.SIDES if side == "all" else (side,))
-    ]
-    faces = Faces(
-        [block for part in parts for block in part.blocks],
-        [size for part in parts for size in part.sizes],
-    )
+    faces = _faces(data, side)
     logger.info("scoring %d faces", faces.count)
-    scored, told = finishing.score(model, {side: faces}, flips=config.evaluate.flips)
+    scored, told = finishing.score(model.content, {side: faces}, flips=config.evaluate.flips)
     ours = told[side]
-    seen, new = acquaintance.seen(models.facts_of(contest.model), faces)
+    seen, new = acquaintance.seen(model.facts(), faces)
     if 0 < new.sum() < len(new):
         scored[f"{side}_unseen"] = scores.of_predictions(ours.labels[new], ours.probabilities[new])
-    against = []
-    for place, content in others:
-        their_scores, theirs = finishing.score(content, {side: faces}, flips=False)
-        against.append(
-            {
-                "name": place.name,
-                "model": place.uri,
-                "metrics": their_scores[side],
-                "comparison": comparing.compare(ours.labels, ours.named, theirs[side].named),
-            }
-        )
     outcome = Outcome(
         status="done",
         run=config.run,
         uri=run.uri,
-        model=contest.model.uri,
+        model=model.place.uri,
+        model_sha256=model.sha256,
         **{name: fact for name, fact in data.facts().items() if fact is not None}
-        | {"counts": {side: _counts(ours)}, "leaky": not new.all()},
+        | {"counts": {side: _counts(ours)}, "leaky": _leaky(seen)},
+        **({"drawn": True} if config.data.uri == DEMO else {}),
         seen=seen,
         metrics=scored,
-        against=against,
+        against=[_against(other, faces, side, ours, new) for other in others],
     )
     held.guard.check()
     document = outcome.model_dump(mode="json", exclude_none=True)
@@ -96,6 +81,45 @@ def _evaluate(
     held.guard.check()
     record.write_document(run, layout.OUTCOME, document)
     return outcome
+
+
+def _faces(data: Prepared, side: str) -> Faces:
+    """The faces of a side, or of all of them."""
+    sides = layout.SIDES if side == "all" else (side,)
+    parts = [prepared.side_blocks(data, one) for one in sides]
+    return Faces(
+        [block for part in parts for block in part.blocks],
+        [size for part in parts for size in part.sizes],
+    )
+
+
+def _leaky(seen: Mapping[str, Any]) -> bool | None:
+    """Whether the model was trained on some faces or relatives of theirs, if that is known."""
+    return seen["trained_on"] + seen["related"] > 0 if seen["known"] else None
+
+
+def _against(
+    other: Model, faces: Faces, side: str, ours: Predictions, new: np.ndarray
+) -> dict[str, Any]:
+    """How another model does, and the comparison with it.
+
+    On the faces that are new to both, where there are some; ``compared`` says which they were.
+    """
+    scored, told = finishing.score(other.content, {side: faces}, flips=False)
+    seen, theirs_new = acquaintance.seen(other.facts(), faces)
+    both = new & theirs_new
+    some = both if both.any() else np.ones(len(both), bool)
+    return {
+        "name": other.place.name,
+        "model": other.place.uri,
+        "model_sha256": other.sha256,
+        "seen": seen,
+        "metrics": scored[side],
+        "compared": "all" if some.all() else "unseen",
+        "comparison": comparing.compare(
+            ours.labels[some], ours.named[some], told[side].named[some]
+        ),
+    }
 
 
 def _counts(told: Predictions) -> dict[str, Any]:

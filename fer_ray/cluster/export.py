@@ -1,5 +1,6 @@
 """From a checkpoint to the model that leaves the run: a plain ``.keras`` file and what it means."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
         "input": "(n, 48, 48, 1) grey faces, 0 black to 255 white",
         "output": "(n, 7) float32 probabilities, in the order of labels",
         "step": step,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "pretrained": work.config.model.pretrained,
         **about,
     }
     work.guard.check()

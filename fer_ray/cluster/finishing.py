@@ -53,6 +53,7 @@ def finish(
         run=work.config.run,
         uri=run.uri,
         **{name: fact for name, fact in data.facts().items() if fact is not None},
+        **({"drawn": True} if "drawn" in facts else {}),
         balanced=facts["balanced"],
         epochs=len(epochs),
         worker_groups=record.read_groups(run),

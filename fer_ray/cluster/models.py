@@ -1,5 +1,6 @@
 """Model files: found by a run's name, a run's folder or their own, and known to be usable."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ import numpy as np
 import ray
 
 from fer_ray.cluster import capacity
+from fer_ray.cluster.inference import ROUNDING
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import SIDE
 from fer_ray.runs import layout, record, storage, uris
+from fer_ray.runs.faults import StorageError
 
 _WANTED = ((None, SIDE, SIDE, 1), (None, len(EMOTIONS)))
-_ROUNDING = 1e-3  # of seven probabilities' sum, in bfloat16
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def locate(model: str, runs: str, setting: str) -> Place:
     path = path.rstrip("/")
     if path.endswith(".keras"):
         folder, _, file = path.rpartition("/")
-        place = Place(storage.store(folder + mark + query, setting), file, file)
+        name = folder.rpartition("/")[0].rpartition("/")[2] if file == layout.MODEL_FILE else file
+        place = Place(storage.store(folder + mark + query, setting), file, name or file)
     else:
         run = model if "/" in path else uris.join(runs, model)
         folder = uris.join(run, layout.MODEL)
@@ -60,24 +63,37 @@ def locate(model: str, runs: str, setting: str) -> Place:
     return place
 
 
-def facts_of(place: Place) -> Mapping[str, Any] | None:
-    """What the model was trained on, where a run of ours says so beside it."""
-    card = record.read_document(place.folder, layout.MODEL_FACTS)
-    return None if card is None else card.get("data")
+@dataclass(frozen=True)
+class Model:
+    """A model that can score faces."""
+
+    place: Place
+    content: "ray.ObjectRef[bytes]"
+    sha256: str
+
+    def facts(self) -> Mapping[str, Any] | None:
+        """What its run says of it; none where there is no run of ours, or it means another file."""
+        try:
+            told = record.read_document(self.place.folder, layout.MODEL_FACTS)
+        except StorageError:
+            raise
+        except ValueError:  # somebody else's file of that name
+            return None
+        return told if told and told.get("sha256") == self.sha256 else None
 
 
-def content_of(place: Place) -> "ray.ObjectRef[bytes]":
-    """The model's file, read where there is memory for it.
+def opened(place: Place) -> Model:
+    """The model, its file read where there is memory for it.
 
     Raises:
         ValueError: it is no ``.keras`` file, or of another input or output than ours.
     """
     where = capacity.where_work_is_done()
     content: ray.ObjectRef[bytes] = _read.options(scheduling_strategy=where).remote(place)
-    told = ray.get(_fault.remote(content))
-    if told:
-        raise ValueError(f"{place.folder.setting} must name {told} in {place.uri}")
-    return content
+    fault, sha256 = ray.get(_looked_at.remote(content))
+    if fault:
+        raise ValueError(f"{place.folder.setting} must name {fault} in {place.uri}")
+    return Model(place, content, sha256)
 
 
 @ray.remote(num_cpus=0)
@@ -86,8 +102,12 @@ def _read(place: Place) -> bytes:
 
 
 @ray.remote(num_cpus=1)
+def _looked_at(content: bytes) -> tuple[str | None, str]:
+    """What a model's file must be and is not (nothing of one that can be used), and its SHA-256."""
+    return _fault(content), hashlib.sha256(content).hexdigest()
+
+
 def _fault(content: bytes) -> str | None:
-    """What a model's file must be and is not; nothing of one that can be used."""
     import keras
     import tensorflow as tf
 
@@ -97,14 +117,14 @@ def _fault(content: bytes) -> str | None:
         path.write_bytes(content)
         try:
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            shapes = (model.input_shape, model.output_shape)
         except Exception as error:  # noqa: BLE001 Keras raises whatever the file leads it to
             told = (str(error).strip().splitlines() or [""])[0]
             return f"a .keras file that Keras opens, got {type(error).__name__} ({told:.100})"
-    shapes = (model.input_shape, model.output_shape)
     if shapes != _WANTED:
         return f"a model of input {_WANTED[0]} and output {_WANTED[1]}, got {shapes}"
     grey = np.full((1, SIDE, SIDE, 1), 128, np.float32)
     given = keras.ops.convert_to_numpy(model(grey, training=False)).astype(np.float64)
-    if not (given >= 0).all() or abs(given.sum() - 1) > _ROUNDING:
+    if not (given >= 0).all() or abs(given.sum() - 1) > ROUNDING:
         return f"a model that gives probabilities, got {np.round(given[0], 3).tolist()}"
     return None

@@ -39,6 +39,7 @@ def owned(
     work: Callable[[storage.Store, Lease], Outcome],
     reads: Mapping[str, str | None],
     room: Callable[[], None] | None = None,
+    first: Callable[[], object] | None = None,
 ) -> Outcome:
     """What ``work`` makes of the run's folder, as its one owner; or what it came to before.
 
@@ -47,6 +48,7 @@ def owned(
         work: called on a cluster, with the folder and the hold on it.
         reads: places that it reads beside ``data.uri``, by the names of their settings.
         room: called before; returns once the cluster has room for the work.
+        first: called before that, and before Ray is up, if the run is not finished.
 
     Raises:
         ValueError: an earlier run of the name had other settings, or a place is one that the job
@@ -59,6 +61,8 @@ def owned(
     run = storage.store(uris.join(config.storage.uri, str(config.run)))
     if done := _earlier(run, config):
         return done
+    if first:
+        first()
     logger.info("run %s in %s", config.run, run.uri)
     with session.session(config.verbose):
         session.check_shared(places)

@@ -84,7 +84,7 @@ class Prepared:
 
     def facts(self) -> dict[str, Any]:
         """What a job's outcome says of the dataset."""
-        names = ("counts", "refused_rows", "duplicates", "leaky", "validation")
+        names = ("counts", "refused_rows", "duplicates", "leaky", "validation", "content")
         return {name: self.manifest[name] for name in names}
 
     @property

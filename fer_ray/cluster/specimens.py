@@ -67,7 +67,11 @@ def _made(faces: Faces, origin: str) -> dict[str, Any] | None:
     """Faces of one origin beside the ones that each was made from."""
     title, columns = _MADE[origin]
     some = ray.get([_of_origin.remote(block, origin) for block in faces.blocks])
-    candidates = _by_turns(pa.concat_tables(some))
+    candidates = [
+        row
+        for row in _by_turns(pa.concat_tables(some))
+        if len(row["parents"] or ()) == len(columns) - 1  # a stranger's may have others
+    ]
     wanted = {parent for row in candidates for parent in row["parents"]}
     known: dict[str, np.ndarray] = {}
     if wanted:

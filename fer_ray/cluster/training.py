@@ -23,6 +23,7 @@ from fer_ray.cluster import (
 from fer_ray.cluster.finishing import finish
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.progress import Progress, epochs_after
+from fer_ray.cluster.source import DEMO
 from fer_ray.cluster.stream import Plan
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
@@ -94,8 +95,8 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
     )
     facts = {
         "dataset": data.uri,
-        "content": data.manifest["content"],
         **data.facts(),
+        **({"drawn": True} if config.data.uri == DEMO else {}),
         "balanced": dict(training.after),
         "pixels": {"mean": training.pixel_mean, "std": training.pixel_std},
     }

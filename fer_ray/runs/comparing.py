@@ -20,7 +20,8 @@ def compare(
 ) -> dict[str, Any]:
     """How much better ``ours`` is than ``theirs``, ready for JSON.
 
-    ``accuracy`` and ``macro_f1``: ``difference`` and its 95% ``interval`` (paired percentile
+    ``accuracy`` and ``macro_f1``: of ``ours`` and ``theirs``, the ``difference`` and its 95%
+    ``interval`` (paired percentile
     bootstrap, Efron 1979; null where no draw has the figure), ``not_better``: the share of draws
     in which it is 0 or less. ``recall_by_class``: the same of each class. ``mcnemar``: McNemar's
     exact test (1947) of all faces and, ``mcnemar_by_class``, of each class: ``only_ours`` and
@@ -37,13 +38,10 @@ def compare(
     classes = len(EMOTIONS)
     cells = np.zeros((classes, classes, classes), np.int64)
     np.add.at(cells, (labels, ours, theirs), 1)
-    gains, draws = _gains(cells[None]), _gains(drawn(cells, seed))
-    told: dict[str, Any] = {name: _told(float(gains[name][0]), draws[name]) for name in HEADLINES}
+    found, draws = _both(cells[None]), _both(drawn(cells, seed))
+    told: dict[str, Any] = {name: _told(found[name], draws[name]) for name in HEADLINES}
     told["recall_by_class"] = {
-        name: _told(
-            float(np.nan_to_num(gains["recall_by_class"][0, label])),
-            draws["recall_by_class"][:, label],
-        )
+        name: _told(*(one["recall_by_class"][:, :, label] for one in (found, draws)))
         for label, name in enumerate(EMOTIONS)
     }
     right, also = ours == labels, theirs == labels
@@ -55,17 +53,22 @@ def compare(
     return {"faces": len(labels)} | told
 
 
-def _gains(cells: np.ndarray) -> dict[str, np.ndarray]:
-    """Differences of the figures of ``(n, 7, 7, 7)`` counts: by truth, ours, theirs."""
+def _both(cells: np.ndarray) -> dict[str, np.ndarray]:
+    """The figures of ``(n, 7, 7, 7)`` counts by truth, ours, theirs: ``(2, n)``, ours first."""
     ours, theirs = figures(cells.sum(axis=3)), figures(cells.sum(axis=2))
-    return {name: ours[name] - theirs[name] for name in (*HEADLINES, "recall_by_class")}
+    return {name: np.stack([ours[name], theirs[name]]) for name in (*HEADLINES, "recall_by_class")}
 
 
-def _told(difference: float, draws: np.ndarray) -> dict[str, Any]:
-    known = draws[~np.isnan(draws)]
+def _told(found: np.ndarray, draws: np.ndarray) -> dict[str, Any]:
+    """A figure of both, ``(2, 1)``, and what its draws, ``(2, n)``, say of the difference."""
+    ours, theirs = (None if np.isnan(one) else float(one) for one in found[:, 0])
+    gains = draws[0] - draws[1]
+    known = gains[~np.isnan(gains)]
     return {
-        "difference": difference,
-        "interval": ends(draws),
+        "ours": ours,
+        "theirs": theirs,
+        "difference": None if ours is None or theirs is None else ours - theirs,
+        "interval": ends(gains),
         "not_better": float(np.mean(known <= 0)) if len(known) else None,
     }
 

@@ -26,7 +26,10 @@ def write(run: Store, outcome: Mapping[str, Any], config: Mapping[str, Any], con
     told = {
         "run": outcome["run"],
         "labels": EMOTIONS,
-        "train": f"{sum(outcome['balanced'].values()):,}",
+        "train": f"{sum(counts['train'].values()):,}",
+        "balanced": ""
+        if outcome["balanced"] == counts["train"]
+        else f" (balanced to {sum(outcome['balanced'].values()):,})",
         "validation": f"{sum(counts['validation'].values()):,}",
         "test": f"{sum(counts['test'].values()):,}",
         "accuracy": f"{scores['accuracy']:.1%}",
@@ -35,9 +38,13 @@ def write(run: Store, outcome: Mapping[str, Any], config: Mapping[str, Any], con
         "macro_f1_interval": f"{worst:.3f} to {best:.3f}",
         "leaky": outcome["leaky"],
         "file": MODEL_FILE,
-        "by_class": list(scores["by_class"].items()),
+        "by_class": [_row(name, scores) for name in EMOTIONS],
+        "groups": f"{outcome['duplicates']['groups']:,}",
+        "copies": f"{outcome['duplicates']['faces']:,}",
+        "contradicting": f"{outcome['duplicates']['contradicting_groups']:,}",
+        "refused": f"{outcome['refused_rows']:,}",
         "calibration_error": f"{scores['calibration_error']:.1%}",
-        "source": config["data"]["uri"],
+        "source": config["data"]["uri"].replace("|", "\\|").replace("`", "'"),
         "content": content[:16],
         "config": config,
         "epochs": outcome["epochs"],
@@ -45,3 +52,14 @@ def write(run: Store, outcome: Mapping[str, Any], config: Mapping[str, Any], con
         "weakest": weakest.capitalize(),
     }
     run.write_bytes(f"{MODEL}/{MODEL_CARD}", rendered("model_card.md.j2", told))
+
+
+def _row(name: str, scores: Mapping[str, Any]) -> list[str]:
+    """One class's figures, each with its interval."""
+    one, ends = scores["by_class"][name], scores["intervals"]
+    cells = []
+    for figure in ("recall", "precision", "f1"):
+        interval = ends[f"{figure}_by_class"][name]
+        told = f" ({interval[0]:.3f}–{interval[1]:.3f})" if interval else ""
+        cells.append(f"{one[figure]:.3f}{told}")
+    return [name, *cells, f"{one['support']:,}"]

@@ -109,10 +109,10 @@ def _give_colours(figure: Figure, colours: Mapping[str, str]) -> None:
 
 
 def rendered(template: str, context: Mapping[str, Any]) -> bytes:
-    """The page of a template; every value is escaped."""
+    """The page of a template; in HTML every value is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fer_ray.runs"),
-        autoescape=True,
+        autoescape=template.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from fer_ray.runs import report_plots, report_words
+from fer_ray.runs import comparison_words, report_plots, report_words
 from fer_ray.runs.layout import CONFIG, REPORT_DATA, REPORT_PAGE, report_picture
 from fer_ray.runs.pages import Plot, rendered
 from fer_ray.runs.record import write_document
@@ -94,7 +94,8 @@ def _context(run: Store, shown: Shown, plots: Mapping[str, Plot]) -> dict[str, A
         "verdict": report_words.verdict(shown.outcome, shown.side),
         "badges": report_words.badges(shown.outcome, shown.side),
         "figures": report_words.figures(shown.scores),
-        "comparisons": [report_words.comparison(one, shown.scores) for one in against],
+        "also": report_words.also(shown.outcome, shown.side),
+        "comparisons": [comparison_words.table(one) for one in against],
         "confusion": report_words.confusion(shown.scores["confusion_matrix"]),
         "by_class": plots["by_class"],
         "sheet": [{**one, "probability": f"{one['probability']:.1%}"} for one in shown.mistakes],
@@ -107,6 +108,7 @@ def _context(run: Store, shown: Shown, plots: Mapping[str, Plot]) -> dict[str, A
         if run.local
         else f"{_REPEAT} Fetch {CONFIG} from the run's folder first.",
         "command": _command(run, shown),
+        "digests": _digests(shown.outcome),
         "config_yaml": run.read_bytes(CONFIG).decode(),
         "versions": _versions(),
     }
@@ -116,6 +118,16 @@ def _command(run: Store, shown: Shown) -> str:
     """What does the same once more, under another name."""
     here = run.path(CONFIG) if run.local else CONFIG
     return f"python jobs/{shown.job}.py --config {shlex.quote(here)} --run again"
+
+
+def _digests(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was trained or scored, to the byte."""
+    told = [("the faces (content of the prepared dataset)", outcome.get("content"))]
+    told.append(("the model's file (SHA-256)", outcome.get("model_sha256")))
+    told += [
+        (f"{one['name']} (SHA-256)", one["model_sha256"]) for one in outcome.get("against", ())
+    ]
+    return [(what, digest) for what, digest in told if digest]
 
 
 def _versions() -> list[tuple[str, str]]:

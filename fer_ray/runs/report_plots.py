@@ -22,6 +22,8 @@ COLOURS = dict(
 )
 
 
+_MARKED = 100  # epochs
+
 _CURVES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "loss": "loss"}
 
 
@@ -39,10 +41,11 @@ def curve(epochs: Sequence[Mapping[str, Any]], key: str, best: int) -> Plot:
             for side in ("train", "validation")
             if None not in (values := [epoch[side].get(key) for epoch in epochs])
         }
+        mark = "o" if len(numbers) <= _MARKED else None  # each weighs 100 bytes, twice
         highest = max(drawn, key=lambda side: drawn[side][-1], default=None)
         for side, values in drawn.items():
             colour = ACCENT if side == "validation" else MUTED
-            axes.plot(numbers, values, color=colour, linewidth=2, marker="o", markersize=3)
+            axes.plot(numbers, values, color=colour, linewidth=2, marker=mark, markersize=3)
             axes.annotate(
                 "validation" if side == "validation" else "training",
                 (numbers[-1], values[-1]),
@@ -87,8 +90,11 @@ def reliability(scores: Mapping[str, Any]) -> Plot:
     sure = sum(one["faces"] * (one["confidence"] - one["accuracy"]) for one in bins)
     caption = (
         f"Its confidence is {error:.1%} off on average (expected calibration error, 15 bins of"
-        f" equal width): on the whole it is too {'sure' if sure > 0 else 'unsure'}."
+        " equal width)"
     )
+    if round(1000 * error):
+        caption += f": on the whole it is too {'sure' if sure > 0 else 'unsure'}"
+    caption += "."
     with drawing("reliability", caption, width=5.2, height=4.4) as plot:
         axes = plot.axes
         axes.plot([0, 1], [0, 1], color=HAIRLINE, linewidth=1)

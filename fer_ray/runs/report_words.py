@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.runs import comparison_words
 from fer_ray.runs.layout import SIDES
 
-_SURE = 0.05  # p, two-sided, above which a difference is called none that was shown
+_HEADLINES = ("accuracy", "macro_f1")
 
 
 def verdict(outcome: Mapping[str, Any], side: str) -> str:
@@ -23,38 +24,16 @@ def verdict(outcome: Mapping[str, Any], side: str) -> str:
         f"{trained} {faces:,} {of} it names {100 * scores['accuracy']:.0f} of 100 expressions"
         f" rightly (95%: {100 * low:.1f}–{100 * high:.1f}). Weakest: {weakest}."
     )
-    return " ".join([told, *(_against(one) for one in outcome.get("against", []))])
-
-
-def _against(one: Mapping[str, Any]) -> str:
-    """A comparison in a sentence."""
-    gain = one["comparison"]["accuracy"]
-    low, high = gain["interval"]
-    if one["comparison"]["mcnemar"]["p"] >= _SURE:
-        return (
-            f"That it names more or fewer than {one['name']} is not shown by these faces"
-            f" ({_points(gain['difference'])}; 95%: {_points(low)} to {_points(high)})."
-        )
-    better = "more" if gain["difference"] > 0 else "fewer"
-    return (
-        f"It names {abs(100 * gain['difference']):.1f} of 100 {better} than {one['name']}"
-        f" (95%: {_points(low)} to {_points(high)})."
-    )
+    return " ".join([told, *(comparison_words.sentence(one) for one in outcome.get("against", []))])
 
 
 def badges(outcome: Mapping[str, Any], side: str) -> list[tuple[str, str]]:
     """What is out of the ordinary, and the section that explains it."""
     groups = outcome.get("worker_groups", [])
-    told = []
+    told = [("drawn faces, not photographs", "data")] if outcome.get("drawn") else []
     if outcome.get("leaky") and "seen" not in outcome:
         told.append(("leaky: relatives of test faces were trained on", "data"))
-    seen = outcome.get("seen", {"known": True, "trained_on": 0, "related": 0})
-    if not seen["known"]:
-        told.append(("not known what it was trained on", "data"))
-    elif met := seen["trained_on"] + seen["related"]:
-        faces = sum(outcome["counts"][side].values())
-        what = "faces, or relatives of theirs," if seen["related"] else "faces"
-        told.append((f"leaky: {met:,} of {faces:,} {what} were trained on", "data"))
+    told += _acquaintance(outcome, side)
     if len(groups) > 1:
         times = {2: "once", 3: "twice"}.get(len(groups), f"{len(groups) - 1} times")
         told.append((f"resumed {times}", "believe"))
@@ -63,6 +42,24 @@ def badges(outcome: Mapping[str, Any], side: str) -> list[tuple[str, str]]:
         told.append((f"{min(sizes)} to {max(sizes)} workers", "believe"))
     if refused := outcome["refused_rows"]:
         told.append((f"refused: {refused:,} rows", "data"))
+    return told
+
+
+def _acquaintance(outcome: Mapping[str, Any], side: str) -> list[tuple[str, str]]:
+    """What an evaluated model knew of the faces, as badges."""
+    if "seen" not in outcome:
+        return []
+    seen, faces = outcome["seen"], sum(outcome["counts"][side].values())
+    told = []
+    if not seen["known"]:
+        told.append(("not known what it was trained on", "data"))
+    elif met := seen["trained_on"] + seen["related"]:
+        what = "faces, or relatives of theirs," if seen["related"] else "faces"
+        told.append((f"leaky: {met:,} of {faces:,} {what} were trained on", "data"))
+    if chosen := seen.get("chosen_by"):
+        told.append((f"{chosen:,} of {faces:,} faces chose its epoch", "data"))
+    if made := seen["made"]:
+        told.append((f"{made:,} of {faces:,} faces are made ones", "data"))
     return told
 
 
@@ -78,62 +75,24 @@ def figures(scores: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def comparison(one: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
-    """A comparison as a table: each figure of both, the difference, and McNemar's test."""
-    told, other = one["comparison"], one["metrics"]
-
-    def row(name: str, ours: float, theirs: float, gain: Any, test: Any = None) -> dict[str, Any]:
-        show, change = (_share, _points) if test else (_score, _change)
-        ends = gain["interval"]
-        return {
-            "name": name,
-            "cells": [
-                show(ours),
-                show(theirs),
-                change(gain["difference"]),
-                "–" if ends is None else f"{change(ends[0])} to {change(ends[1])}",
-                f"{test['only_ours']:,} : {test['only_theirs']:,}" if test else "",
-                _p(test["p"]) if test else "",
-            ],
-        }
-
-    rows = [
-        row("accuracy", scores["accuracy"], other["accuracy"], told["accuracy"], told["mcnemar"]),
-        row("macro-F1", scores["macro_f1"], other["macro_f1"], told["macro_f1"]),
-    ]
-    rows += [
-        row(
-            name,
-            scores["recall_by_class"][name],
-            other["recall_by_class"][name],
-            told["recall_by_class"][name],
-            told["mcnemar_by_class"][name],
-        )
-        for name in EMOTIONS
-    ]
-    return {"name": one["name"], "model": one["model"], "rows": rows, "faces": told["faces"]}
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def _score(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _points(difference: float) -> str:
-    """A difference of shares, in points of a hundred."""
-    return f"{100 * difference:+.1f}".replace("-", "−")
-
-
-def _change(difference: float) -> str:
-    """A difference of scores."""
-    return f"{difference:+.3f}".replace("-", "−")
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def also(outcome: Mapping[str, Any], side: str) -> list[tuple[str, list[str]]]:
+    """Other rows of scores beside the page's own: what they are, accuracy and macro-F1."""
+    names = {
+        side: "every face, as above",
+        f"{side}_unseen": "the faces that are new to it",
+        f"{side}_flips": "mean over each face and its mirror image",
+    }
+    rows = []
+    for key, words in names.items():
+        if scores := outcome["metrics"].get(key):
+            (low, high), (worst, best) = (scores["intervals"][one] for one in _HEADLINES)
+            cells = [
+                f"{sum(map(sum, scores['confusion_matrix'])):,}",
+                comparison_words.share(scores["accuracy"]),
+            ]
+            cells += [f"{low:.1%} to {high:.1%}", comparison_words.score(scores["macro_f1"])]
+            rows.append((words, [*cells, f"{worst:.3f} to {best:.3f}"]))
+    return rows if len(rows) > 1 else []
 
 
 def confusion(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -173,15 +132,15 @@ def votes(told: Mapping[str, Any] | None) -> list[str]:
     if told is None or not told["faces"]:
         return []
     sentences = [
-        f"FER+: on {told['faces']:,} faces most of ten annotators agree on an emotion. It names"
-        f" {told['accuracy']:.1%} of these as they do; the dataset's labels do in"
-        f" {told['labels_accuracy']:.1%}."
+        f"FER+: on {told['faces']:,} faces one emotion got more of ten annotators' votes than any"
+        f" other answer. It names {told['accuracy']:.1%} of these by that emotion; the dataset's"
+        f" labels do in {told['labels_accuracy']:.1%}."
     ]
     if told["errors"]:
         sentences.append(
-            f"Of its {told['errors']:,} errors {told['disputed_errors']:.0%} have a label that most"
-            f" annotators do not give either; in {told['excused_errors']:.0%} they give what it"
-            " named."
+            f"Of its {told['errors']:,} errors {told['disputed_errors']:.0%} have a label that is"
+            f" not the answer with the most votes either; in {told['excused_errors']:.0%} that is"
+            " what it named."
         )
     return sentences
 
@@ -207,7 +166,7 @@ def data(outcome: Mapping[str, Any], side: str) -> dict[str, Any]:
             " relatives of test faces are in training, and the figures here are too high.",
         )
     if "seen" in outcome:
-        notes.insert(0, _seen(outcome["seen"]))
+        notes = [*comparison_words.acquaintance(outcome["seen"]), *notes]
     return {
         "columns": columns,
         "rows": rows,
@@ -216,20 +175,3 @@ def data(outcome: Mapping[str, Any], side: str) -> dict[str, Any]:
         if "balanced" in columns
         else "",
     }
-
-
-def _seen(seen: Mapping[str, Any]) -> str:
-    """Whether the model has met the faces before, in a sentence."""
-    if not seen["known"]:
-        return (
-            "What the model was trained on is not known, so neither is whether it has met these"
-            " faces before."
-        )
-    trained_on, related, chosen_by = seen["trained_on"], seen["related"], seen["chosen_by"]
-    if not trained_on + related + chosen_by:
-        return "None of these faces is byte for byte among those that it was trained or chosen on."
-    return (
-        f"{trained_on:,} of these faces stand byte for byte among those that the model was trained"
-        f" on, {chosen_by:,} among those that its epoch was chosen by; {related:,} more have made"
-        " relatives among them: the figures here are too high."
-    )

@@ -32,7 +32,7 @@ def rows(data: prepared.Prepared, side: str) -> list[dict[str, object]]:
 
 
 def test_made_relatives_of_test_faces_in_training_are_found(published: prepared.Prepared) -> None:
-    about = {"dataset": published.uri, "content": published.manifest["content"]}
+    about = {"data": {"dataset": published.uri, "content": published.manifest["content"]}}
     told, new = acquaintance.seen(about, prepared.side_blocks(published, "test"))
     families = [{str(row["id"]), *row["parents"]} for row in rows(published, "train")]  # type: ignore[misc]
     ids = {str(row["id"]) for row in rows(published, "train")}
@@ -42,18 +42,24 @@ def test_made_relatives_of_test_faces_in_training_are_found(published: prepared.
     known = [row["id"] in ids for row in test]
     assert told["related"] == sum(related) - sum(known) > 5
     assert told["trained_on"] == sum(known)
-    np.testing.assert_array_equal(~new, related)
+    chosen = {row["id"] for row in rows(published, "validation")}
+    picked = [row["id"] in chosen for row in test]
+    assert told["chosen_by"] == sum(picked)
+    np.testing.assert_array_equal(~new, np.array(related) | picked)
 
 
 def test_what_is_not_the_dataset_any_more_tells_nothing(published: prepared.Prepared) -> None:
     faces = prepared.side_blocks(published, "test")
+    made = sum(row["origin"] != "real" for row in rows(published, "test"))
+    assert made > 0
     for about in (
         None,
-        {"dataset": published.uri, "content": "another"},
-        {"dataset": f"{published.uri}-gone", "content": published.manifest["content"]},
+        {"data": None},
+        {"data": {"dataset": published.uri, "content": "another"}},
+        {"data": {"dataset": f"{published.uri}-gone", "content": "another"}},
     ):
         told, new = acquaintance.seen(about, faces)
-        assert told == {"known": False}
+        assert told == {"known": False, "made": made}
         assert new.all()
         assert len(new) == faces.count
 
@@ -65,7 +71,10 @@ def test_faces_of_elsewhere_are_new(published: prepared.Prepared, tmp_path: Path
         "split": {"seed": 1},
     }
     other = dataset.prepare(PrepareConfig.model_validate(settings))
-    about = {"dataset": published.uri, "content": published.manifest["content"]}
+    about = {
+        "data": {"dataset": published.uri, "content": published.manifest["content"]},
+        "pretrained": "weights.keras",
+    }
     faces = prepared.side_blocks(other, "test")
     told, new = acquaintance.seen(about, faces)
     first = {
@@ -73,4 +82,5 @@ def test_faces_of_elsewhere_are_new(published: prepared.Prepared, tmp_path: Path
     }
     theirs = [str(row["id"]) for row in rows(other, "test")]
     assert (~new).sum() <= sum(one in first for one in theirs) < len(theirs) / 5
+    assert told["pretrained"]
     assert told["trained_on"] > 0  # the first 400 that are drawn are the same faces

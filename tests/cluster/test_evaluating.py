@@ -1,5 +1,6 @@
 """fer_ray.cluster.evaluating: any model on any faces, on a real cluster."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,28 @@ def trained(storage: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def model(storage: Path) -> str:
-    """A model of somebody else's, which nothing is known of: it says happiness to half of all."""
+    """A model of somebody else's, of which nothing is known: it finds all classes alike."""
     faces = keras.Input((48, 48, 1))
     mean = keras.layers.GlobalAveragePooling2D()(faces)
     given = keras.layers.Dense(7, activation="softmax", kernel_initializer="zeros")(mean)
     path = storage / "strange.keras"
     keras.Model(faces, given).save(path)
     return str(path)
+
+
+STRANGERS = {
+    "known": True,
+    "trained_on": 0,
+    "related": 0,
+    "chosen_by": 0,
+    "made": 0,
+    "pretrained": False,
+}
+
+
+def file_of(storage: Path) -> Path:
+    """The file of the run ``it``."""
+    return storage / "it" / layout.MODEL / layout.MODEL_FILE
 
 
 def evaluated(storage: Path, run: str, uri: str = "demo:", **evaluate: Any) -> Outcome:
@@ -67,8 +83,11 @@ def test_a_run_scores_on_its_own_test_side_what_it_told(storage: Path, trained: 
     assert told["metrics"]["test"] == before["metrics"]["test"]
     assert set(told["metrics"]) == {"test", "test_flips"}
     assert told["counts"] == {"test": before["counts"]["test"]}
-    assert told["seen"] == {"known": True, "trained_on": 0, "related": 0, "chosen_by": 0}
-    assert not told["leaky"]
+    assert told["seen"] == STRANGERS
+    assert told["leaky"] is False
+    assert told["content"] == before["content"]
+    assert told["model_sha256"] == hashlib.sha256(file_of(storage).read_bytes()).hexdigest()
+    assert told["drawn"]
     ours = (storage / "it" / layout.predictions(flips=False)).read_bytes()
     assert (storage / "own" / layout.predictions(flips=False)).read_bytes() == ours
     table = pd.read_parquet(storage / "own" / layout.predictions(flips=True))
@@ -83,15 +102,10 @@ def test_faces_that_a_model_was_trained_on_are_told_and_scored_apart(storage: Pa
     told = outcome.model_dump()
     counts = json.loads((storage / "it" / layout.DATA).read_text())["counts"]
     train, validation, test = (sum(counts[side].values()) for side in layout.SIDES)
-    assert told["seen"] == {
-        "known": True,
-        "trained_on": train,
-        "related": 0,
-        "chosen_by": validation,
-    }
+    assert told["seen"] == STRANGERS | {"trained_on": train, "chosen_by": validation}
     assert told["leaky"]
     matrix = np.array(told["metrics"]["all_unseen"]["confusion_matrix"])
-    assert matrix.sum() == validation + test
+    assert matrix.sum() == test
     assert f"leaky: {train} of" in (storage / "all" / layout.REPORT_PAGE).read_text()
 
 
@@ -104,8 +118,10 @@ def test_models_are_compared_on_the_same_faces(storage: Path, trained: Outcome, 
     gain = told["metrics"]["test"]["accuracy"] - before["accuracy"]
     assert it["comparison"]["accuracy"]["difference"] == pytest.approx(gain)
     assert same["comparison"]["accuracy"]["interval"] == [0, 0]
-    assert told["seen"] == {"known": False}
-    assert not told["leaky"]
+    assert told["seen"] == {"known": False, "made": 0}
+    assert told["leaky"] is None
+    assert it["seen"] == STRANGERS
+    assert it["compared"] == same["compared"] == "all"
     page = (storage / "both" / layout.REPORT_PAGE).read_text()
     assert "not known what it was trained on" in page
     assert page.count("<h3>strange.keras</h3>") == 1
@@ -119,7 +135,8 @@ def test_other_faces_are_scored_by_their_own_split(
     outcome = evaluated(storage, "other", str(tmp_path / "other.parquet"), model="it", side="all")
     told = outcome.model_dump()
     assert sum(told["counts"]["all"].values()) == 400
-    assert told["seen"] == {"known": True, "trained_on": 0, "related": 0, "chosen_by": 0}
+    assert told["seen"] == STRANGERS
+    assert "drawn" not in told
     assert told["metrics"]["all"]["accuracy"] != trained.model_dump()["metrics"]["test"]["accuracy"]
 
 
@@ -132,7 +149,43 @@ def test_a_model_whose_data_is_gone_is_not_said_to_be_new_to_the_faces(
     (tmp_path / "model.json").write_text(json.dumps(card))
     (tmp_path / "model.keras").write_bytes((storage / "it/model/model.keras").read_bytes())
     outcome = evaluated(storage, "gone", model=str(tmp_path / "model.keras"))
-    assert outcome.model_dump()["seen"] == {"known": False}
+    assert outcome.model_dump()["seen"] == {"known": False, "made": 0}
+
+
+@pytest.mark.usefixtures("trained")
+def test_models_are_compared_on_faces_that_are_new_to_both(storage: Path, model: str) -> None:
+    told = evaluated(storage, "apart", model=model, against=["it"], side="all").model_dump()
+    (it,) = told["against"]
+    counts = json.loads((storage / "it" / layout.DATA).read_text())["counts"]
+    assert it["compared"] == "unseen"
+    assert it["comparison"]["faces"] == sum(counts["test"].values())
+    assert it["seen"]["trained_on"] == sum(counts["train"].values())
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize(
+    "card", ['{"class_name": "Functional"}', '{"schema_version": 1, "data": 3}']
+)
+def test_somebody_elses_card_beside_a_model_tells_nothing(
+    storage: Path, tmp_path: Path, card: str
+) -> None:
+    (tmp_path / "model.json").write_text(card)
+    (tmp_path / "model.keras").write_bytes(file_of(storage).read_bytes())
+    place = models.locate(str(tmp_path / "model.keras"), str(storage), "evaluate.model")
+    assert models.opened(place).facts() is None
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_card_tells_nothing_of_another_file(storage: Path, tmp_path: Path, model: str) -> None:
+    card = (storage / "it" / layout.MODEL / layout.MODEL_FACTS).read_bytes()
+    (tmp_path / "model.json").write_bytes(card)
+    for content, known in (
+        (file_of(storage).read_bytes(), True),
+        (Path(model).read_bytes(), False),
+    ):
+        (tmp_path / "model.keras").write_bytes(content)
+        place = models.locate(str(tmp_path / "model.keras"), str(storage), "evaluate.model")
+        assert (models.opened(place).facts() is not None) is known
 
 
 REFUSED = {

@@ -76,7 +76,9 @@ def test_the_interval_is_that_of_drawing_faces_in_pairs() -> None:
 def test_a_class_without_faces_has_no_interval() -> None:
     told = compare(np.array([0, 1]), np.array([0, 1]), np.array([1, 1]))
     assert told["recall_by_class"]["neutral"] == {
-        "difference": 0.0,
+        "ours": None,
+        "theirs": None,
+        "difference": None,
         "interval": None,
         "not_better": None,
     }

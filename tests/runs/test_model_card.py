@@ -25,8 +25,11 @@ def test_a_card_says_what_the_model_is_worth_and_what_it_was_made_of(local_run: 
     assert f"{told['accuracy']:.1%} rightly" in body
     for name in EMOTIONS:
         one = told["by_class"][name]
-        row = f"| {name} | {one['recall']:.3f} | {one['precision']:.3f} | {one['f1']:.3f} |"
-        assert row in body
+        low, high = told["intervals"]["recall_by_class"][name]
+        assert (
+            f"| {name} | {one['recall']:.3f} ({low:.3f}–{high:.3f}) | {one['precision']:.3f}"
+            in body
+        )
     assert "content `0123456789abcdef`" in body
     assert "adam at 0.003" in body
     assert "Do not believe" not in body
@@ -36,6 +39,6 @@ def test_a_card_of_a_leaky_run_says_not_to_believe_it(local_run: Store) -> None:
     assert "**Do not believe these figures.**" in card(local_run, leaky=True)
 
 
-@pytest.mark.parametrize("word", ["<", "{{", "&amp;", "None"])
+@pytest.mark.parametrize("word", ["<", "{{", "&amp;", "None", "&#"])
 def test_a_card_is_plain_markdown(local_run: Store, word: str) -> None:
     assert word not in card(local_run).replace("a <b>run</b>", "")

@@ -7,6 +7,7 @@ goes to stderr. Nothing heavy is imported before the settings are known to be ri
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -53,8 +54,12 @@ class Outcome(BaseModel):
     error: str | None = None
 
 
-def run(main: Callable[[C], Outcome], settings: type[C], about: str) -> NoReturn:
+def run(
+    main: Callable[[C], Outcome], settings: type[C], about: str, command: str | None = None
+) -> NoReturn:
     """Run ``main`` with the settings of argv, print its outcome, and exit with its code.
+
+    ``command`` is the setting that takes the words behind ``--``, quoted for a shell.
 
     A ValueError from this package's own code is a sentence for the user: ``invalid``. Any other
     error is ``failed``, with its traceback on stderr.
@@ -63,7 +68,11 @@ def run(main: Callable[[C], Outcome], settings: type[C], about: str) -> NoReturn
     job = Path(sys.argv[0]).stem
     config = None
     try:
-        config = parse(sys.argv[1:], settings, about, job)
+        argv = sys.argv[1:]
+        if command and "--" in argv:
+            place = argv.index("--")
+            argv = [*argv[:place], f"--{command}", shlex.join(argv[place + 1 :])]
+        config = parse(argv, settings, about, job)
     except SettingsError as error:
         _finish(Outcome(status="invalid", error=str(error)), job, started, sys.stdout.fileno())
     stdout = os.dup(sys.stdout.fileno())

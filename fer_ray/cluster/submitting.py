@@ -1,0 +1,142 @@
+"""A job on a cluster elsewhere: submitted once, watched to its end, its outcome brought home.
+
+``ray job submit`` gives its caller 0 or 1 whatever the job's own exit code was. A job is known by
+its id: who submits one that is there attaches to it, so that nothing is started twice.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+import ray.exceptions
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from fer_ray.config import SubmitConfig
+from fer_ray.job import Outcome
+from fer_ray.runs import layout
+
+_TOLD = {"status", "job", "seconds"}  # what every outcome of ours has
+_LOOK_EVERY_S = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+def submit(config: SubmitConfig) -> Outcome:
+    """The outcome of the job, once it has ended; its log goes to stderr as it comes.
+
+    ``failed`` where it was stopped, was lost with its cluster, or told no outcome and did not exit
+    with 0; ``done`` where it told none and did.
+
+    Raises:
+        ValueError: the cluster asks for another token than the environment has.
+        RuntimeError: the cluster cannot be reached, or refuses the job.
+    """
+    settings = config.submit
+    name = settings.id or layout.made_up_name("submit")
+    client = _client(settings.address)
+    _begin(client, name, str(settings.command), settings.working_dir)
+    try:
+        return _ended(client, name, settings.patience_s)
+    except KeyboardInterrupt:
+        told = f"no longer watched; job {name} goes on: the same command with --submit.id {name}"
+        return Outcome(status="interrupted", id=name, error=f"{told} attaches to it again")
+
+
+def _client(address: str | None) -> JobSubmissionClient:
+    """A client of the cluster."""
+    try:
+        return JobSubmissionClient(address)
+    except ray.exceptions.AuthenticationError as error:
+        raise ValueError(
+            "submit.address must be a cluster that takes the token in RAY_AUTH_TOKEN or"
+            " ~/.ray/auth_token, got one that refuses it, or no token"
+        ) from error
+
+
+def _begin(client: JobSubmissionClient, name: str, command: str, folder: str | None) -> None:
+    """Submit the job, unless it is there."""
+    if _known(client, name):
+        logger.info("job %s is there: attaching to it", name)
+        return
+    environment = {"working_dir": folder} if folder else {}
+    try:
+        client.submit_job(entrypoint=command, submission_id=name, runtime_env=environment)
+    except RuntimeError:
+        if not _known(client, name):  # else another submitted it meanwhile
+            raise
+    logger.info("job %s: %s", name, command)
+
+
+def _known(client: JobSubmissionClient, name: str) -> bool:
+    return name in {job.submission_id for job in client.list_jobs()}
+
+
+def _ended(client: JobSubmissionClient, name: str, patience_s: float) -> Outcome:
+    """Follow the job's log to its end, through interruptions of the connection."""
+    until = time.monotonic() + patience_s
+    log = _Log(client, name)
+    while True:
+        try:
+            asyncio.run(log.show())
+            info = client.get_job_info(name)
+            if JobStatus(info.status).is_terminal():
+                return _outcome(name, info, client.get_job_logs(name))
+            until = time.monotonic() + patience_s
+        except (RuntimeError, ConnectionError, OSError) as error:
+            if time.monotonic() > until:
+                return Outcome(
+                    status="failed",
+                    id=name,
+                    error=f"job {name} is lost: its cluster did not answer for {patience_s:g} s",
+                )
+            logger.warning("the cluster does not answer (%s); asking again", type(error).__name__)
+        time.sleep(_LOOK_EVERY_S)
+
+
+class _Log:
+    """What a job says, on its way to stderr."""
+
+    def __init__(self, client: JobSubmissionClient, name: str) -> None:
+        self._client, self._name = client, name
+        self._shown = 0  # characters: a connection that is made anew begins at the first
+
+    async def show(self) -> None:
+        """Write what was not yet written, until the job ends or the connection does."""
+        seen = 0
+        async for text in self._client.tail_job_logs(self._name):
+            seen += len(text)
+            if seen > self._shown:
+                sys.stderr.write(text[-(seen - self._shown) :])
+                sys.stderr.flush()
+                self._shown = seen
+
+
+def _outcome(name: str, info: Any, log: str) -> Outcome:
+    """What the job came to, by the last line that it said."""
+    told = _last_line(log)
+    if told and info.driver_exit_code is not None:
+        return Outcome(**{"id": name} | told)
+    if info.status == JobStatus.SUCCEEDED and info.driver_exit_code == 0:
+        return Outcome(status="done", id=name)
+    how = {JobStatus.STOPPED: "was stopped"}.get(info.status, f"failed: {_one_line(info.message)}")
+    return Outcome(status="failed", id=name, error=f"job {name} {how}")
+
+
+def _last_line(log: str) -> dict[str, Any] | None:
+    """The outcome that a job of ours ends its output with."""
+    lines = log.strip().splitlines()
+    for line in reversed(lines[-3:]):
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and set(told) >= _TOLD:
+            return told
+    return None
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())[-300:]

@@ -13,6 +13,10 @@ from fer_ray.runs.documents import JUDGES, Judge, document, epoch, group
 from fer_ray.runs.faults import MissingError, StorageError
 from fer_ray.runs.findings import Diagnosis, Finding
 from fer_ray.runs.layout import (
+    AUDIT,
+    AUDIT_DATA,
+    AUDIT_PAGE,
+    AUDIT_PAIRS,
     CHECKPOINTS,
     CONFIG,
     DATA,
@@ -47,11 +51,13 @@ from fer_ray.runs.storage import Store
 _LOCK = f".{LEASE}.lock"  # lies beside a lease on a disk, whoever holds it
 _PROBE = re.compile(rf"{re.escape(LEASE)}-probe-[0-9a-f]{{16}}")
 _FINISHED = {  # by the section of settings that one kind of run alone has
+    "audit": (AUDIT_PAGE, AUDIT_DATA, AUDIT_PAIRS),
     "tune": (DATA, f"{RESULTS}.parquet", WINNER, SWEEP_PAGE),
     "training": (DATA, METRICS, f"{MODEL}/{MODEL_FILE}", f"{MODEL}/{MODEL_FACTS}"),
     "evaluate": (REPORT_PAGE, predictions(flips=False)),
 }
 _FOLDERS = {
+    AUDIT: "what an audit found",
     TRIALS: "a sweep's trials, each a run of its own",
     RETRAINED: "the winner's run",
     SWEEP_PAGE.partition("/")[0]: "what a sweep found",

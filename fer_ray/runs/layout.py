@@ -34,6 +34,12 @@ WINNER = "sweep/winner.yaml"
 SWEEP_PAGE = "sweep/index.html"
 RETRAINED = "winner"  # the run of the winner's settings, where it was trained anew
 
+# In an audit's folder, beside CONFIG, LEASE, LOGS and OUTCOME.
+AUDIT = "audit"
+AUDIT_PAGE = f"{AUDIT}/index.html"
+AUDIT_DATA = f"{AUDIT}/audit.json"
+AUDIT_PAIRS = f"{AUDIT}/pairs.parquet"
+
 # In a prepared dataset's folder; MANIFEST also ends a checkpoint.
 SIDES = ("train", "validation", "test")
 REFUSED = "refused.parquet"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fer_ray.cluster.progress import Best, Progress, best_of
-from fer_ray.config import EvaluateJobConfig, NamedRunConfig, TrainConfig
+from fer_ray.config import AuditJobConfig, EvaluateJobConfig, NamedRunConfig, TrainConfig
 from fer_ray.runs import checkpoint, doctor, findings, lease, metrics, record
 from fer_ray.runs.faults import StorageError
 from fer_ray.runs.findings import Diagnosis
@@ -329,6 +329,11 @@ OTHER_KINDS: Mapping[str, tuple[type[NamedRunConfig], dict[str, Any], tuple[str,
         EvaluateJobConfig,
         {"evaluate": {"model": "it"}},
         ("report/index.html", "report/predictions.parquet"),
+    ),
+    "an audit": (
+        AuditJobConfig,
+        {},
+        ("audit/index.html", "audit/audit.json", "audit/pairs.parquet"),
     ),
     "a sweep": (
         SweepConfig,

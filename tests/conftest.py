@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.s3_server", "tests.swift_server", "tests.flaky"]
+pytest_plugins = [
+    "tests.s3_server",
+    "tests.swift_server",
+    "tests.flaky",
+    "tests.jobs.interrupted",
+]
 
 # Ray and TensorFlow make the first example of a property slow; CI must fail the same way twice.
 settings.register_profile("local", deadline=None)

@@ -1,11 +1,16 @@
-"""The drill in short: one run that much happens to, on a real cluster and a real S3 server.
+"""The drill in short, on a real cluster that asks for its token, and a real S3 server.
 
-``python -m tests.drill`` strikes with one fault at a time, and with more of them.
+One run is submitted by ``ray job submit``, and nothing happens to it; one joins the cluster, and
+much does. ``python -m tests.drill`` strikes with one fault at a time, and with more of them.
 """
 
+import json
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,15 +18,94 @@ from fer_ray.runs import layout
 from tests.drill.place import Place
 from tests.drill.runs import Run, wait_for
 from tests.flaky import Flaky
-from tests.s3_server import S3
+from tests.ray_head import RAY, ROOT
+from tests.s3_server import S3, point_at
 
 SMALL = {"data.demo_faces": "1200", "training.epochs": "4"}
+TRAIN = ("python", "jobs/train.py")
 
 
-@pytest.fixture
-def place(s3: S3) -> Iterator[Place]:
-    with Flaky(s3.endpoint) as relay:
-        yield Place(s3, relay)
+@pytest.fixture(scope="module")
+def place(s3_server: S3) -> Iterator[Place]:
+    with Flaky(s3_server.endpoint) as relay, pytest.MonkeyPatch.context() as environment:
+        point_at(s3_server, environment)
+        yield Place(s3_server, relay)
+
+
+@pytest.fixture(scope="module")
+def cluster(place: Place) -> Iterator[dict[str, str]]:
+    """The environment of who may use the cluster."""
+    with place.cluster() as there:
+        yield there
+
+
+def submit(cluster: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+    """What ``ray job submit`` came to, once the cluster takes jobs, which is after it is up."""
+    deadline = time.monotonic() + 60
+    while True:
+        ended = subprocess.run(
+            [*RAY, "job", "submit", "--working-dir", ".", "--", *command],
+            cwd=ROOT,
+            env={name: value for name, value in cluster.items() if name != "RAY_ADDRESS"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        told = ended.stdout + ended.stderr
+        if "No available agent" not in told and "Failed to connect" not in told:
+            return ended
+        assert time.monotonic() < deadline, told
+
+
+def submitted(cluster: dict[str, str], *flags: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code of ``ray job submit`` for a training, the job's outcome, and all that was told."""
+    ended = submit(cluster, *TRAIN, *flags)
+    told = ended.stdout + ended.stderr
+    # A set: what a failed job said last, ray tells once more.
+    (outcome,) = {line for line in told.splitlines() if line.startswith('{"status"')}
+    return ended.returncode, json.loads(outcome), told
+
+
+def test_a_submitted_job_that_names_no_storage_is_refused(cluster: dict[str, str]) -> None:
+    code, outcome, told = submitted(cluster)
+    assert (code, outcome["status"]) == (1, "invalid"), told
+    assert "storage.uri must outlive the submitted job" in outcome["error"]
+
+
+def test_a_cluster_takes_no_job_from_who_has_no_token(cluster: dict[str, str]) -> None:
+    ended = submit(cluster | {"RAY_AUTH_TOKEN": "another"}, "true")
+    assert ended.returncode == 1
+    assert "Authentication" in ended.stderr
+
+
+@pytest.fixture(scope="module")
+def calm(place: Place, cluster: dict[str, str]) -> tuple[Run, dict[str, Any], str]:
+    """A run that was submitted: the run, its outcome, and all that ``ray`` told."""
+    run = place.run("calm", **SMALL)
+    code, outcome, told = submitted(cluster, *run.flags())
+    assert (code, outcome["status"]) == (0, "done"), told
+    return run, outcome, told
+
+
+Calm = tuple[Run, dict[str, Any], str]
+
+
+def test_a_submitted_job_trains_into_object_storage_and_a_joined_one_finds_it_done(
+    calm: Calm, cluster: dict[str, str], s3_server: S3
+) -> None:
+    run, outcome, told = calm
+    kept = {entry.key for entry in run.folder.listing()}
+    assert {layout.OUTCOME, layout.CONFIG, layout.METRICS} <= kept
+    assert f"{layout.MODEL}/{layout.MODEL_FILE}" in kept
+    assert not any(key.startswith(f"{layout.RAY}/") for key in kept)
+    assert s3_server.secret not in told
+    assert not any(s3_server.secret.encode() in run.folder.read_bytes(key) for key in kept)
+
+    run.start(cluster)
+    code, again = run.outcome(timeout_s=120)
+    assert (code, again["status"]) == (0, "already_done"), run.errors()
+    assert again["metrics"] == outcome["metrics"]
 
 
 def reach(run: Run, ahead: int) -> int:
@@ -29,41 +113,39 @@ def reach(run: Run, ahead: int) -> int:
     return run.wait_for_step(run.saved() + ahead)
 
 
-def test_a_run_that_much_happens_to_ends_as_an_undisturbed_one(place: Place, s3: S3) -> None:
-    calm, run, second = (place.run(name, **SMALL) for name in ("calm", "struck", "struck"))
-    with place.cluster() as there:
-        calm.start(there)
-        calm.done()
+def test_a_run_that_much_happens_to_ends_as_an_undisturbed_one(
+    calm: Calm, place: Place, cluster: dict[str, str], s3_server: S3
+) -> None:
+    run, second = (place.run("struck", **SMALL) for _ in range(2))
+    run.start(cluster)
+    reach(run, 10)
+    second.start(cluster)
+    (worker,) = place.workers()
+    os.kill(worker, signal.SIGKILL)
+    code, outcome = second.outcome()
+    assert (code, outcome["status"]) == (4, "held")
+    assert f"process {run.job.pid} on" in outcome["error"]
+    reach(run, 10)
 
-        run.start(there)
-        reach(run, 10)
-        second.start(there)
-        (worker,) = place.workers()
-        os.kill(worker, signal.SIGKILL)
-        code, outcome = second.outcome()
-        assert (code, outcome["status"]) == (4, "held")
-        assert f"process {run.job.pid} on" in outcome["error"]
-        reach(run, 10)
+    run.job.terminate()
+    code, outcome = run.outcome(timeout_s=10)
+    assert (code, outcome["status"]) == (1, "interrupted")
+    newest = run.saved()
+    key = f"{layout.checkpoint_folder(newest)}/weights.npz"
+    content = bytearray(run.folder.read_bytes(key))
+    content[len(content) // 2] ^= 1
+    run.folder.write_bytes(key, bytes(content))
 
-        run.job.terminate()
-        code, outcome = run.outcome(timeout_s=10)
-        assert (code, outcome["status"]) == (1, "interrupted")
-        newest = run.saved()
-        key = f"{layout.checkpoint_folder(newest)}/weights.npz"
-        content = bytearray(run.folder.read_bytes(key))
-        content[len(content) // 2] ^= 1
-        run.folder.write_bytes(key, bytes(content))
+    run.start(cluster)
+    run.wait_for_step(newest + 10)
+    assert f"passed over a checkpoint: {key} must have SHA-256" in run.errors()
+    place.relay.trouble = "drops"
+    wait_for(lambda: "trying again in" in run.errors(), "a word about the storage")
+    place.relay.trouble = None
+    outcome = run.done()
 
-        run.start(there)
-        run.wait_for_step(newest + 10)
-        assert f"passed over a checkpoint: {key} must have SHA-256" in run.errors()
-        place.relay.trouble = "drops"
-        wait_for(lambda: "trying again in" in run.errors(), "a word about the storage")
-        place.relay.trouble = None
-        outcome = run.done()
-
-    assert run.digests() == calm.digests()
-    assert run.batches() == calm.batches()
+    assert run.digests() == calm[0].digests()
+    assert run.batches() == calm[0].batches()
     assert len(outcome["worker_groups"]) >= 3
     assert {group["attempt"] for group in outcome["worker_groups"]} == {1, 2}
     everything = (
@@ -74,5 +156,5 @@ def test_a_run_that_much_happens_to_ends_as_an_undisturbed_one(place: Place, s3:
             for entry in run.folder.listing()
         )
     )
-    assert s3.secret not in everything
+    assert s3_server.secret not in everything
     assert "worker 0 of 1 begins at step" in run.logs()

@@ -21,7 +21,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fer_ray.cluster import capacity, dataset, trial, winning
+from fer_ray.cluster import capacity, dataset, session, trial, winning
 from fer_ray.cluster.board import Board
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.searching import METRIC, Numbered
@@ -55,8 +55,24 @@ def _owned(config: SweepConfig) -> Outcome:
         config,
         lambda folder, held: _sweep(config, folder, held),
         reads={"model.pretrained": config.model.pretrained},
-        room=lambda: capacity.check_resources(config.cluster),
+        room=lambda: _check_room(config),
     )
+
+
+def _check_room(config: SweepConfig) -> None:
+    """Return once the cluster can place a trial, if it can also place those wanted at a time.
+
+    Raises:
+        ValueError: it cannot. Trials beyond what fits on a machine that no other joins would be
+            placed on the CPU that Ray Data needs: all of them would wait for faces for ever.
+    """
+    capacity.check_resources(config.cluster)
+    room, wanted = capacity.groups_at_once(config.cluster), config.tune.at_once
+    if wanted is not None and wanted > room and not session.joins():
+        raise ValueError(
+            f"tune.at_once must be at most the trials that this machine has room for ({room}),"
+            f" got {wanted}"
+        )
 
 
 def _sweep(config: SweepConfig, folder: storage.Store, held: Lease) -> Outcome:

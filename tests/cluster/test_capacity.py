@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from fer_ray.cluster import capacity
+from fer_ray.cluster import capacity, sweep
 from fer_ray.config import ClusterConfig
+from fer_ray.search import SweepConfig
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -34,3 +35,14 @@ def test_more_than_there_is_is_told_with_the_arithmetic() -> None:
         capacity.check_resources(
             ClusterConfig(num_workers=2, cpus_per_worker=1, resource_timeout_s=0)
         )
+
+
+def test_a_machine_alone_refuses_more_trials_at_a_time_than_it_has_room_for() -> None:
+    settings: dict[str, Any] = {
+        "data": {"uri": "demo:"},
+        "training": {"batch_size": 32},
+        "cluster": {"num_workers": 2, "cpus_per_worker": 0.5},
+    }
+    sweep._check_room(SweepConfig.model_validate(settings | {"tune": {"at_once": 1}}))
+    with pytest.raises(ValueError, match=r"^tune\.at_once must be at most .* \(1\), got 2$"):
+        sweep._check_room(SweepConfig.model_validate(settings | {"tune": {"at_once": 2}}))

@@ -64,20 +64,32 @@ def _arrays(batch: pa.Table) -> tuple[int, np.ndarray, np.ndarray]:
     return step, rows.images_of(batch["image"]), targets
 
 
-@pytest.mark.parametrize("augment", [LIGHT, MIXED], ids=["light", "mixup"])
+Alone = dict[str, list[tuple[int, np.ndarray, np.ndarray]]]
+AUGMENTS = {"light": LIGHT, "mixup": MIXED}
+
+
+@pytest.fixture(scope="module")
+def alone(faces: Faces) -> Alone:
+    """The global batches of a single worker, by name of ``AUGMENTS``."""
+    return {
+        name: list(global_batches(faces, plan(augment), 1)) for name, augment in AUGMENTS.items()
+    }
+
+
+@pytest.mark.parametrize("augment", AUGMENTS)
 @pytest.mark.parametrize("world", [2, 5])
 def test_any_number_of_workers_gets_the_same_global_batches(
-    faces: Faces, augment: AugmentConfig, world: int
+    faces: Faces, alone: Alone, augment: str, world: int
 ) -> None:
-    one = list(global_batches(faces, plan(augment), 1))
+    one, several = alone[augment], global_batches(faces, plan(AUGMENTS[augment]), world)
     assert [step for step, _, _ in one] == list(range(STEPS))
-    for ours, theirs in zip(global_batches(faces, plan(augment), world), one, strict=True):
+    for ours, theirs in zip(several, one, strict=True):
         for mine, other in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(mine, other)
 
 
-def test_a_restart_with_other_workers_and_blocks_gets_the_tail(faces: Faces) -> None:
-    whole = list(global_batches(faces, plan(), 2))
+def test_a_restart_with_other_workers_and_blocks_gets_the_tail(alone: Alone) -> None:
+    whole = alone["light"]
     tail = list(global_batches(blocks_of([200]), plan(), 3, start=4))
     assert len(tail) == STEPS - 4
     for ours, theirs in zip(tail, whole[4:], strict=True):

@@ -22,7 +22,10 @@ class Place:
 
     @contextmanager
     def cluster(self, nodes: int = 1, cpus: int = 2, **variables: str) -> Iterator[dict[str, str]]:
-        """A head without CPUs and ``nodes`` with ``cpus`` each: the environment of who joins it."""
+        """A head without CPUs and ``nodes`` with ``cpus`` each.
+
+        Gives the environment of who joins it, or submits jobs to it.
+        """
         ours = self.server.environment | {"AWS_ENDPOINT_URL_S3": self.relay.endpoint} | variables
         quick = {
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "10",
@@ -31,7 +34,8 @@ class Place:
         everywhere = environment(quick | ours)
         # With its dashboard, as KubeRay starts it: Ray Train asks that whether a controller lives,
         # and gives back what a dead one had reserved.
-        ports = [f"--dashboard-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
+        dashboard = free_port()
+        ports = [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}"]
         head = Node(
             everywhere,
             "--head",
@@ -49,7 +53,7 @@ class Place:
                 self.nodes.append(
                     Node(head.environment, address, f"--num-cpus={cpus}", MEMORY, port)
                 )
-            yield head.environment
+            yield head.environment | {"RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}
         finally:
             for node in reversed(self.nodes):
                 if node.alive:

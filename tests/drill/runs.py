@@ -50,21 +50,22 @@ class Run:
 
     def start(self, environment: Mapping[str, str], **settings: str) -> None:
         """Start a job for this run on the cluster of ``environment``."""
-        flags = self._settings | {f"--{key}": value for key, value in settings.items()}
+        flags = self.flags(**settings)
         self._log = Path(tempfile.mkdtemp(prefix="fer-drill-")) / "stderr"
         with self._log.open("w") as errors:
             self.job = subprocess.Popen(
-                [
-                    sys.executable,
-                    str(ROOT / "jobs/train.py"),
-                    *(word for flag in flags.items() for word in flag),
-                    *("--run", self._name, "--storage.uri", self._storage),
-                ],
+                [sys.executable, str(ROOT / "jobs/train.py"), *flags],
                 env=dict(environment),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
             )
+
+    def flags(self, **settings: str) -> list[str]:
+        """What ``train`` is told for this run."""
+        flags = self._settings | {f"--{key}": value for key, value in settings.items()}
+        words = [word for flag in flags.items() for word in flag]
+        return [*words, "--run", self._name, "--storage.uri", self._storage]
 
     def outcome(self, timeout_s: float = PATIENCE_S) -> tuple[int, dict[str, Any]]:
         """Exit code and outcome of the job, once it has ended; ``told`` is its stderr then."""

@@ -1,6 +1,7 @@
 """jobs/prepare.py on every kind of input: accepted, refused by the row, or refused as a whole.
 
-The jobs are real processes that join one Ray cluster of their own, as a user's would.
+The jobs join one Ray cluster of their own, as a user's would: those that need an environment of
+their own as processes of their own, all others one after another in one process.
 """
 
 import io
@@ -20,6 +21,7 @@ from PIL import Image
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import face_ids
+from tests.jobs.drivers import Driver, driver
 from tests.ray_head import head
 from tests.s3_server import S3
 
@@ -70,9 +72,16 @@ def cluster(s3_server: S3) -> Iterator[dict[str, str]]:
         yield joined
 
 
+@pytest.fixture(scope="module")
+def joined(cluster: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """A process that has joined the cluster, and runs job after job."""
+    with driver(cluster, tmp_path_factory.mktemp("said")) as process:
+        yield process
+
+
 @pytest.fixture
-def prepare(cluster: dict[str, str], tmp_path: Path) -> Prepare:
-    """Runs the job with this test's own storage."""
+def prepare(cluster: dict[str, str], joined: Driver, tmp_path: Path) -> Prepare:
+    """Runs the job with this test's own storage; in a process of its own if it has an ``env``."""
 
     def run(
         uri: object,
@@ -83,14 +92,18 @@ def prepare(cluster: dict[str, str], tmp_path: Path) -> Prepare:
         settings = ["--data.uri", str(uri), "--storage.uri", str(storage)]
         if "--split.protocol" not in flags:
             settings += ["--split.protocol", "official"]
-        ended = subprocess.run(
-            [sys.executable, str(ROOT / "jobs" / "prepare.py"), *settings, *flags],
-            env=cluster | (env or {}),
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
+        argv = [str(ROOT / "jobs" / "prepare.py"), *settings, *flags]
+        if env is None:
+            ended = joined.run(*argv)
+        else:
+            ended = subprocess.run(
+                [sys.executable, *argv],
+                env=cluster | env,
+                capture_output=True,
+                text=True,
+                timeout=200,
+                check=False,
+            )
         lines = ended.stdout.splitlines()
         assert len(lines) == 1, (ended.stdout, ended.stderr)
         return Ended(ended.returncode, json.loads(lines[0]), ended.stderr)

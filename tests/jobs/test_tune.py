@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from fer_ray.runs import layout
+from fer_ray import plain_yaml
+from fer_ray.config import TrainConfig
+from fer_ray.runs import layout, record
 from fer_ray.runs.storage import store
 from tests.bits import digests
 from tests.campaign.sweeps import finish, results, start
+from tests.jobs.interrupted import EPOCHS, RATE, Trained
 from tests.jobs.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +28,8 @@ def ended(sweep: Path) -> int:
 
 # The second diverges in its first epoch; the third learns nothing, and takes its place.
 THREE = {
-    "tune__search": "{optimizer.learning_rate: {choice: [3.0e-3, 1.0e+30, 1.0e-12]}}",
-    "training__epochs": "12",
+    "tune__search": "{optimizer.learning_rate: {choice: [" + RATE + ", 1.0e+30, 1.0e-12]}}",
+    "training__epochs": EPOCHS,
     "tune__scheduler": "asha",
     "tune__grace_epochs": "3",
     "tune__reduction_factor": "2",
@@ -102,25 +105,24 @@ def test_the_same_name_again_returns_what_was_found(whole: Whole) -> None:
     assert again | {"status": "done", "seconds": outcome["seconds"]} == outcome
 
 
-def test_the_winners_settings_train_the_winner_again(whole: Whole, tmp_path: Path) -> None:
+def test_the_winners_settings_train_the_winner_again(whole: Whole, trained: Trained) -> None:
     folder, outcome, _ = whole
-    settings = str(folder / layout.WINNER)
-    job = subprocess.Popen(
-        [
-            *(sys.executable, "jobs/train.py", "--config", settings, "--run", "again"),
-            *("--storage.uri", str(tmp_path)),
-        ],
+    run = trained.storage / "it"
+    settings = ["--config", str(folder / layout.WINNER), "--storage.uri", str(trained.storage)]
+    told = subprocess.run(
+        [sys.executable, "jobs/train.py", *settings, "--run", "it", "--print_config"],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        check=True,
     )
-    again, errors = finish(job)
-    assert again["status"] == "done", errors
+    made = TrainConfig.model_validate(plain_yaml.load(told.stdout))
+    assert made.model_dump(mode="json") == record.read_config(store(str(run)))
+    assert trained.outcome["status"] == "done", trained.after
     trial = store(str(folder / "trials" / f"{outcome['winner']['trial']:04d}"))
-    steps = max(int(path.name[5:]) for path in (tmp_path / "again/checkpoints").iterdir())
-    assert digests(store(str(tmp_path / "again")), steps) == digests(trial, steps)
-    assert again["metrics"]["test"] == outcome["metrics"]["test"]
+    steps = max(int(path.name[5:]) for path in (run / "checkpoints").iterdir())
+    assert digests(store(str(run)), steps) == digests(trial, steps)
+    assert trained.outcome["metrics"]["test"] == outcome["metrics"]["test"]
 
 
 def test_what_ended_before_the_kill_is_not_run_again_and_what_had_begun_goes_on(

@@ -1,0 +1,66 @@
+"""One run of jobs/train.py, which Ctrl-C ends after an epoch, and which is gone on with."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.campaign.sweeps import TINY, finish
+from tests.jobs.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+EPOCHS, RATE = "12", "3.0e-3"  # of test_tune.py's winner, which it must be to the bit
+SETTINGS = {name: value for name, value in TINY.items() if not name.startswith("--tune.")} | {
+    "--optimizer.learning_rate": RATE,
+    "--training.epochs": EPOCHS,
+    "--run": "it",
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The run, and what its two jobs said."""
+
+    storage: Path
+    seconds: float  # from Ctrl-C to the first job's end
+    code: int
+    interrupted: dict[str, Any]
+    kept: dict[str, str]  # the run's small files when it was interrupted
+    before: str  # stderr of the first
+    resumed_code: int
+    outcome: dict[str, Any]
+    after: str
+
+
+def start(storage: Path) -> subprocess.Popen[str]:
+    flags = [word for flag in SETTINGS.items() for word in flag]
+    return subprocess.Popen(
+        [sys.executable, "jobs/train.py", *flags, "--storage.uri", str(storage)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    storage = tmp_path_factory.mktemp("runs")
+    job = start(storage)
+    wait_until(lambda: any(storage.glob("it/checkpoints/*/manifest.json")), job)
+    asked = time.monotonic()
+    job.send_signal(signal.SIGINT)
+    interrupted, before = finish(job)
+    seconds = time.monotonic() - asked
+    kept = {path.name: path.read_text() for path in (storage / "it").glob("*.json")}
+    again = start(storage)
+    outcome, after = finish(again)
+    return Trained(
+        *(storage, seconds, job.returncode, interrupted, kept, before),
+        *(again.returncode, outcome, after),
+    )

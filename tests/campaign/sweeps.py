@@ -4,7 +4,6 @@ import io
 import json
 import random
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,8 @@ import pyarrow.parquet as pq
 from fer_ray.runs import layout
 from fer_ray.runs.results import TIMED
 from fer_ray.runs.storage import store
+from tests.running import started
 
-ROOT = Path(__file__).parents[2]
 TINY = {
     "--data.demo_faces": "800",
     "--balance.target": "median",
@@ -38,14 +37,7 @@ TINY = {
 def start(storage: Path | str, **settings: str) -> subprocess.Popen[str]:
     """A sweep of three trials, begun or gone on with; its folder is ``s`` under ``storage``."""
     given = TINY | {f"--{name.replace('__', '.')}": value for name, value in settings.items()}
-    flags = [word for flag in given.items() for word in flag]
-    return subprocess.Popen(
-        [sys.executable, "jobs/tune.py", *flags, "--storage.uri", str(storage)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return started("tune", given, storage)
 
 
 def finish(job: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:

@@ -1,8 +1,6 @@
 """One run of jobs/train.py, which Ctrl-C ends after an epoch, and which is gone on with."""
 
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,8 @@ import pytest
 
 from tests.campaign.sweeps import TINY, finish
 from tests.jobs.waiting import wait_until
+from tests.running import started
 
-ROOT = Path(__file__).parents[2]
 EPOCHS, RATE = "12", "3.0e-3"  # of test_tune.py's winner, which it must be to the bit
 SETTINGS = {name: value for name, value in TINY.items() if not name.startswith("--tune.")} | {
     "--optimizer.learning_rate": RATE,
@@ -37,28 +35,17 @@ class Trained:
     after: str
 
 
-def start(storage: Path) -> subprocess.Popen[str]:
-    flags = [word for flag in SETTINGS.items() for word in flag]
-    return subprocess.Popen(
-        [sys.executable, "jobs/train.py", *flags, "--storage.uri", str(storage)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     storage = tmp_path_factory.mktemp("runs")
-    job = start(storage)
+    job = started("train", SETTINGS, storage)
     wait_until(lambda: any(storage.glob("it/checkpoints/*/manifest.json")), job)
     asked = time.monotonic()
     job.send_signal(signal.SIGINT)
     interrupted, before = finish(job)
     seconds = time.monotonic() - asked
     kept = {path.name: path.read_text() for path in (storage / "it").glob("*.json")}
-    again = start(storage)
+    again = started("train", SETTINGS, storage)
     outcome, after = finish(again)
     return Trained(
         *(storage, seconds, job.returncode, interrupted, kept, before),

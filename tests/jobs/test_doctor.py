@@ -1,35 +1,21 @@
 """jobs/doctor.py as a process: a table for the person, an outcome for the program."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from fer_ray.config import TrainConfig
 from fer_ray.runs import checkpoint, lease, record
 from fer_ray.runs.storage import Store, store
+from tests.running import ROOT, ended
 from tests.s3_server import S3
-
-ROOT = Path(__file__).parents[2]
 
 
 def doctor(*argv: str, before: str = "") -> tuple[int, dict[str, Any], str]:
     """Exit code, outcome and stderr of the job."""
-    ended = subprocess.run(
-        [sys.executable, "jobs/doctor.py", *argv],
-        cwd=ROOT,
-        env=os.environ | ({"PYTHONPATH": before} if before else {}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    lines = ended.stdout.splitlines()
-    assert len(lines) == 1, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, json.loads(lines[0]), ended.stderr
+    told = ended("doctor", *argv, timeout_s=60, env={"PYTHONPATH": before} if before else None)
+    assert "Traceback" not in told[2]
+    return told
 
 
 def begun(run: Store) -> None:

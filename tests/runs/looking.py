@@ -20,6 +20,11 @@ class Tags(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
+def words(page: str) -> str:
+    """A page's text, blanks folded."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
+
+
 def sound(page: str, pictures: int) -> None:
     """Fail unless a page of so many plots is whole in itself and reads aloud."""
     tags = Tags(page).tags

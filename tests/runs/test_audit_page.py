@@ -19,7 +19,7 @@ from fer_ray.faces.rows import images_of
 from fer_ray.runs import audit_page, audit_words, layout, record
 from fer_ray.runs.storage import Store, store
 from tests.faces.test_audit import NO_FACE, people, planted
-from tests.runs.looking import printed_pages, shown_whole, sound
+from tests.runs.looking import printed_pages, shown_whole, sound, words
 
 
 def write(run: Store, rows: Any, *, deduplicate: bool = False, **changed: Any) -> str:
@@ -43,10 +43,6 @@ def write(run: Store, rows: Any, *, deduplicate: bool = False, **changed: Any) -
     pictures = dict(zip(rows["id"].to_pylist(), images, strict=True))
     audit_page.write(run, outcome | changed, pairs, exhibits(facts, pairs), pictures)
     return run.read_bytes(layout.AUDIT_PAGE).decode()
-
-
-def words(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The sweep's page: what it says, and how a browser shows it."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser
 from fer_ray.config import TrainConfig
 from fer_ray.runs import layout, record, results, sweep_page, sweep_plots
 from fer_ray.runs.storage import Store, store
-from tests.runs.looking import printed_pages, shown_whole, sound
+from tests.runs.looking import printed_pages, shown_whole, sound, words
 from tests.runs.sweeps import TUNE, add, eight, outcome
 
 
@@ -28,7 +27,7 @@ def page(folder: Store) -> str:
 
 
 def test_the_result_is_told_in_words(page: str) -> None:
-    text = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
+    text = words(page)
     assert "Of 8 trials, the one with optimizer.learning_rate 0.003" in text
     assert "0.100 of validation macro-F1 before the second" in text
     assert "within noise (standard error 0.200)" in text

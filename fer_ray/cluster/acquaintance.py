@@ -1,7 +1,7 @@
 """Whether a model has met the faces before on which it is scored, or relatives of them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,17 @@ from fer_ray.runs.faults import BusyError
 logger = logging.getLogger(__name__)
 
 
-def seen(facts: Mapping[str, Any] | None, faces: Faces) -> tuple[dict[str, Any], np.ndarray]:
+Family = tuple[str, ...]  # a face's id, and its parents'
+
+
+def families_of(faces: Faces) -> list[Family]:
+    """The family of each face, in order."""
+    return [row for rows in ray.get([_family.remote(b) for b in faces.blocks]) for row in rows]
+
+
+def seen(
+    facts: Mapping[str, Any] | None, families: Sequence[Family]
+) -> tuple[dict[str, Any], np.ndarray]:
     """What is told of a model's acquaintance with faces, and ``(n,)`` bool: which are new to it.
 
     ``made``: faces that are no real ones. ``known`` is false where its training data is not known
@@ -28,14 +38,13 @@ def seen(facts: Mapping[str, Any] | None, faces: Faces) -> tuple[dict[str, Any],
 
     Args:
         facts: what its run says of it: ``data``, with its ``dataset`` and ``content``.
-        faces: that it is scored on.
+        families: of the faces that it is scored on.
     """
-    families = [row for rows in ray.get([_family.remote(b) for b in faces.blocks]) for row in rows]
     made = {"made": sum(len(family) > 1 for family in families)}
     everyone = pa.array(sorted({one for family in families for one in family}), pa.string())
     met = _met(facts, everyone)
     if facts is None or met is None:
-        return {"known": False} | made, np.ones(faces.count, bool)
+        return {"known": False} | made, np.ones(len(families), bool)
     (trained, kin), (chosen, _) = met
     known = np.array([family[0] in trained for family in families])
     related = np.array([not kin.isdisjoint(family) for family in families])
@@ -78,8 +87,8 @@ def _found(data: prepared.Prepared, side: str, wanted: pa.Array) -> _Found:
 
 
 @ray.remote
-def _family(block: pa.Table) -> list[tuple[str, ...]]:
-    """Each face's id, and its parents'."""
+def _family(block: pa.Table) -> list[Family]:
+    """Those of one block."""
     ids, parents = block["id"].to_pylist(), block["parents"].to_pylist()
     return [(one, *(some or ())) for one, some in zip(ids, parents, strict=True)]
 

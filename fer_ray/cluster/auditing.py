@@ -10,19 +10,19 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 from tqdm import tqdm
 
 from fer_ray.cluster.everyone import everyone
+from fer_ray.cluster.lookup import by_id
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.config import AuditJobConfig
 from fer_ray.faces import audit as faces
-from fer_ray.faces import near, sheets
+from fer_ray.faces import near
 from fer_ray.faces.exhibits import exhibits
 from fer_ray.faces.near import PAIRS, Prints
 from fer_ray.faces.overlap import pair_rows
-from fer_ray.faces.rows import images_of
+from fer_ray.faces.sheets import data_uri
 from fer_ray.job import Outcome
 from fer_ray.runs import audit_page, audit_words, layout, record, storage
 from fer_ray.runs.lease import Lease
@@ -32,10 +32,7 @@ logger = logging.getLogger(__name__)
 
 def audit(config: AuditJobConfig) -> Outcome:
     """The outcome of an audit, or of what stopped it; the same again for a name that has one."""
-    outcome = conducted(_owned, config, "audit")
-    if outcome.status == "already_done" and outcome.error:
-        return outcome.model_copy(update={"status": "refused"})  # a refusal stays one
-    return outcome
+    return conducted(_owned, config, "audit")
 
 
 def _owned(config: AuditJobConfig) -> Outcome:
@@ -66,7 +63,7 @@ def _audit(config: AuditJobConfig, run: storage.Store, held: Lease) -> Outcome:
     rows = pair_rows(facts, pairs)
     shown = exhibits(facts, rows)
     wanted = {one for some in shown.values() for exhibit in some for one in exhibit.ids}
-    pictures = _pictures(people.blocks, wanted)
+    pictures = {one: data_uri(image) for one, image in by_id(people.blocks, wanted).items()}
     held.guard.check()
     document = outcome.model_dump(mode="json", exclude_none=True)
     audit_page.write(run, document, rows, shown, pictures)
@@ -90,13 +87,6 @@ def _compared(prints: Sequence["ray.ObjectRef[Prints]"], least: float) -> pa.Tab
     return pa.concat_tables(found)
 
 
-def _pictures(blocks: Sequence["ray.ObjectRef[pa.Table]"], wanted: set[str]) -> dict[str, str]:
-    """The ``src`` of some faces by id."""
-    there = ray.put(pa.array(sorted(wanted), pa.string()))
-    parts = ray.get([_shown.remote(block, there) for block in blocks])
-    return {one: src for part in parts for one, src in part.items()}
-
-
 @ray.remote(num_returns=2)
 def _looked(rows: pa.Table) -> tuple[pa.Table, Prints]:
     """What is known of the faces of one block, and what they are compared by."""
@@ -111,14 +101,3 @@ def _within(prints: Prints, least: float) -> pa.Table:
 @ray.remote
 def _between(ours: Prints, theirs: Prints, least: float) -> pa.Table:
     return near.near_pairs(ours, theirs, least)
-
-
-@ray.remote
-def _shown(rows: pa.Table, wanted: pa.Array) -> dict[str, str]:
-    """The ``src`` of those faces of one block that are wanted."""
-    some = rows.filter(pc.is_in(rows["id"], wanted))
-    images = images_of(some["image"])
-    return {
-        one: sheets.data_uri(image)
-        for one, image in zip(some["id"].to_pylist(), images, strict=True)
-    }

@@ -8,7 +8,7 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fer_ray.cluster.session import joins
+from fer_ray.cluster.session import alive_nodes, joins
 from fer_ray.config import ClusterConfig
 
 DATA_CPUS = 1  # left to Ray Data's tasks, which would otherwise wait for ever
@@ -67,7 +67,7 @@ def groups_at_once(settings: ClusterConfig) -> int:
     """
     wanted = workers_wanted(settings)
     workers = wanted if isinstance(wanted, int) else wanted[1]
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in alive_nodes()]
     largest = max(range(len(nodes)), key=lambda nth: nodes[nth].get("CPU", 0))
     rooms = []
     for nth, node in enumerate(nodes):
@@ -103,8 +103,7 @@ def where_work_is_done() -> NodeAffinitySchedulingStrategy:
 
 def _working_node() -> dict[str, Any]:
     """The node with the most CPUs."""
-    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return max(nodes, key=lambda node: (node["Resources"].get("CPU", 0), node["NodeID"]))
+    return max(alive_nodes(), key=lambda node: (node["Resources"].get("CPU", 0), node["NodeID"]))
 
 
 def _check_a_node_alone(settings: ClusterConfig) -> None:
@@ -113,8 +112,8 @@ def _check_a_node_alone(settings: ClusterConfig) -> None:
     Ray takes as many of a range as find room, at the start and after a node was lost, and knows
     nothing of what else needs a CPU: faces that the node had must be read again, by tasks.
     """
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        cpus = node["Resources"].get("CPU", 0) if node["Alive"] else 0
+    for node in alive_nodes():
+        cpus = node["Resources"].get("CPU", 0)
         workers = min(settings.most_workers, math.floor(cpus / settings.cpus_per_worker))
         if settings.use_gpu:
             workers = min(workers, math.floor(node["Resources"].get("GPU", 0)))

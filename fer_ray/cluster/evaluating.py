@@ -1,7 +1,7 @@
 """An evaluation: any model on any faces, against others on the same, and whether it knew them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Out
     logger.info("scoring %d faces", faces.count)
     scored, told = finishing.score(model.content, {side: faces}, flips=config.evaluate.flips)
     ours = told[side]
-    seen, new = acquaintance.seen(model.facts(), faces)
+    families = acquaintance.families_of(faces)
+    seen, new = acquaintance.seen(model.facts(), families)
     if 0 < new.sum() < len(new):
         scored[f"{side}_unseen"] = scores.of_predictions(ours.labels[new], ours.probabilities[new])
     outcome = Outcome(
@@ -73,7 +74,7 @@ def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Out
         **({"drawn": True} if config.data.uri == DEMO else {}),
         seen=seen,
         metrics=scored,
-        against=[_against(other, faces, side, ours, new) for other in others],
+        against=[_against(other, faces, families, side, ours, new) for other in others],
     )
     held.guard.check()
     document = outcome.model_dump(mode="json", exclude_none=True)
@@ -99,14 +100,19 @@ def _leaky(seen: Mapping[str, Any]) -> bool | None:
 
 
 def _against(
-    other: Model, faces: Faces, side: str, ours: Predictions, new: np.ndarray
+    other: Model,
+    faces: Faces,
+    families: Sequence[acquaintance.Family],
+    side: str,
+    ours: Predictions,
+    new: np.ndarray,
 ) -> dict[str, Any]:
     """How another model does, and the comparison with it.
 
     On the faces that are new to both, where there are some; ``compared`` says which they were.
     """
     scored, told = finishing.score(other.content, {side: faces}, flips=False)
-    seen, theirs_new = acquaintance.seen(other.facts(), faces)
+    seen, theirs_new = acquaintance.seen(other.facts(), families)
     both = new & theirs_new
     some = both if both.any() else np.ones(len(both), bool)
     return {

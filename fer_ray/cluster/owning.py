@@ -85,7 +85,10 @@ def owned(
 
 
 def _earlier(run: storage.Store, config: NamedRunConfig) -> Outcome | None:
-    """The outcome of the run of this name, if it is finished; checks that its settings are ours."""
+    """The outcome of the run of this name, if it is finished; checks that its settings are ours.
+
+    One that was refused stays so.
+    """
     saved = record.read_config(run)
     if saved is None:
         return None
@@ -95,4 +98,7 @@ def _earlier(run: storage.Store, config: NamedRunConfig) -> Outcome | None:
             f" {', '.join(differ)}; give this one another name"
         )
     outcome = record.read_document(run, layout.OUTCOME)
-    return None if outcome is None else Outcome(**outcome | {"status": "already_done"})
+    if outcome is None:
+        return None
+    status = "refused" if outcome["status"] == "refused" else "already_done"
+    return Outcome(**outcome | {"status": status})

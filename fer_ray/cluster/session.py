@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 import ray.data
@@ -69,6 +70,12 @@ def joins() -> bool:
     return "RAY_ADDRESS" in os.environ
 
 
+def alive_nodes() -> list[dict[str, Any]]:
+    """What Ray tells of each node of the cluster that lives."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in nodes if node["Alive"]]
+
+
 def check_kept(uris: Mapping[str, str | None]) -> None:
     """Refuse places that are gone when a submitted job ends; Ray need not be up.
 
@@ -96,7 +103,7 @@ def check_shared(uris: Mapping[str, str | None]) -> None:
         ValueError: a path on this machine while the cluster has other nodes, or is KubeRay's,
             whose pods come and go with their disks.
     """
-    nodes = sum(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+    nodes = len(alive_nodes())
     if nodes == 1 and _IN_A_POD not in os.environ:
         return
     everywhere = f"all {nodes} nodes of the cluster" if nodes > 1 else "every pod, now and later,"

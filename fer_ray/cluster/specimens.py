@@ -1,6 +1,5 @@
 """Faces that show what training made of faces: augmented on the fly, generated, and by SMOTE."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
+from fer_ray.cluster.lookup import by_id
 from fer_ray.cluster.stream import Faces, Plan
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import augment, order, sheets
 from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.faces.rows import images_of
 
 SHOWN = 8  # rows of a sheet
 TIMES = 3  # how often a face is shown augmented
@@ -73,10 +72,7 @@ def _made(faces: Faces, origin: str) -> dict[str, Any] | None:
         if len(row["parents"] or ()) == len(columns) - 1  # a stranger's may have others
     ]
     wanted = {parent for row in candidates for parent in row["parents"]}
-    known: dict[str, np.ndarray] = {}
-    if wanted:
-        for found in ray.get([_of_ids.remote(block, wanted) for block in faces.blocks]):
-            known |= found
+    known = by_id(faces.blocks, wanted)
     whole = [row for row in candidates if all(parent in known for parent in row["parents"])]
     if not whole:
         return None
@@ -115,11 +111,3 @@ def _of_origin(block: pa.Table, origin: str) -> pa.Table:
         for label in range(len(EMOTIONS))
     ]
     return pa.concat_tables(parts)
-
-
-@ray.remote
-def _of_ids(block: pa.Table, wanted: set[str]) -> Mapping[str, np.ndarray]:
-    """The faces of a block by id, of those wanted."""
-    rows = block.filter(pc.is_in(block["id"], pa.array(sorted(wanted), pa.string())))
-    images = images_of(rows["image"].combine_chunks())
-    return dict(zip(rows["id"].to_pylist(), images.copy(), strict=True))

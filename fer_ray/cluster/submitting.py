@@ -85,7 +85,7 @@ def _ended(client: JobSubmissionClient, name: str, patience_s: float) -> Outcome
             if JobStatus(info.status).is_terminal():
                 return _outcome(name, info, client.get_job_logs(name))
             until = time.monotonic() + patience_s
-        except (RuntimeError, ConnectionError, OSError) as error:
+        except (RuntimeError, OSError) as error:
             if time.monotonic() > until:
                 return Outcome(
                     status="failed",

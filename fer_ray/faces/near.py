@@ -13,9 +13,10 @@ quality 50 100 (100), quality 25 99.9 (98.3); 30 grey levels brighter 99.9 (100)
 (65); resized to 32 pixels and back 100 (100); cut by one pixel all round 99.9 (100), by two 81
 (95), by three 10 (19); turned by 4° 100 (100); noise of standard deviation 5 100 (100), 10 99.3
 (93.2); mirrored 100 (100); equalised histogram 48 (54). Of the 17.6 million pairs of 4,200 drawn
-faces, all different, as they are and mirrored, 1 was called near. Of the 473 million pairs of FER2013's 30,767 distinct faces (Training
-and PublicTest) 3,499 were, and 45 with one of the two mirrored; of the 36 least alike of the
-former and of the 37 pictures among the latter, looked at, every pair was one picture.
+faces, all different, as they are and mirrored, 1 was called near. Of the 473 million pairs of
+FER2013's 30,767 distinct faces (Training and PublicTest) 3,499 were, and 45 with one of the two
+mirrored; of the 36 least alike of the former and of the 37 pictures among the latter, looked at,
+every pair was one picture.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,6 @@ Beside it the same for programs: ``audit.json``, and every pair that was found a
 """
 
 import io
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,11 +14,10 @@ from fer_ray.faces.exhibits import Exhibit
 from fer_ray.runs import audit_plots, audit_words
 from fer_ray.runs.layout import AUDIT_DATA, AUDIT_PAGE, AUDIT_PAIRS, CONFIG
 from fer_ray.runs.pages import rendered
-from fer_ray.runs.record import write_document
+from fer_ray.runs.record import repeating, write_document
 from fer_ray.runs.storage import Store
 
 _REPEAT = "On the same faces, and with the same versions, this finds the same."
-_ELSEWHERE = f" Fetch {CONFIG} from the run's folder first."
 _PAIRS = "Every pair that was found stands in {}, with ids, sources, sides and labels."
 _SHEETS = {  # exhibit: the section that it stands in, its title
     "leak": ("leak", "Test faces, each beside one in training"),
@@ -50,7 +48,8 @@ def write(
     sink = io.BytesIO()
     pq.write_table(pairs, sink, compression="zstd")
     run.write_bytes(AUDIT_PAIRS, sink.getvalue())
-    write_document(run, AUDIT_DATA, {"outcome": dict(outcome), "command": _command(run)})
+    command, _ = repeating(run, "audit")
+    write_document(run, AUDIT_DATA, {"outcome": dict(outcome), "command": command})
     run.write_bytes(AUDIT_PAGE, rendered("audit.html.j2", _context(run, outcome, shown, pictures)))
 
 
@@ -60,6 +59,7 @@ def _context(
     shown: Mapping[str, Sequence[Exhibit]],
     pictures: Mapping[str, str],
 ) -> dict[str, Any]:
+    command, first = repeating(run, "audit")
     return {
         "title": f"Audit {told['run']}",
         "kind": "fer_ray · audit",
@@ -92,13 +92,7 @@ def _context(
         "near": f"{told['near']['threshold']:g}",
         "protocol": told["protocol"],
         "pairs": _PAIRS.format(AUDIT_PAIRS),
-        "repeat": _REPEAT if run.local else f"{_REPEAT}{_ELSEWHERE}",
-        "command": _command(run),
+        "repeat": f"{_REPEAT}{first}",
+        "command": command,
         "config_yaml": run.read_bytes(CONFIG).decode(),
     }
-
-
-def _command(run: Store) -> str:
-    """What does the same once more, under another name."""
-    here = run.path(CONFIG) if run.local else CONFIG
-    return f"python jobs/audit.py --config {shlex.quote(here)} --run again"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.runs.comparison_words import p_value
 from fer_ray.runs.layout import SIDES
 
 _HOW = {
@@ -171,7 +172,7 @@ def drift(told: Mapping[str, Any]) -> list[dict[str, Any]]:
             "name": f"{_WHAT[one['what']]}: {' and '.join(one['between'])}",
             "cells": [
                 f"{one['distance']:.3f}",
-                "< 0.001" if one["p"] < 0.001 else f"{one['p']:.3f}",
+                p_value(one["p"]),
                 "differs" if one["sure"] else "not shown",
             ],
         }

@@ -16,7 +16,7 @@ def sentence(one: Mapping[str, Any]) -> str:
     if p >= _SURE or low <= 0 <= high:
         return (
             f"That it names more or fewer than {one['name']}{where} is not shown by these faces"
-            f" ({_points(gain['difference'])}; p {_p(p)})."
+            f" ({_points(gain['difference'])}; p {p_value(p)})."
         )
     better = "more" if gain["difference"] > 0 else "fewer"
     return (
@@ -39,7 +39,7 @@ def table(one: Mapping[str, Any]) -> dict[str, Any]:
                 "–" if unknown else change(gain["difference"]),
                 "–" if ends is None else f"{change(ends[0])} to {change(ends[1])}",
                 f"{test['only_ours']:,} : {test['only_theirs']:,}" if test and not unknown else "",
-                _p(test["p"]) if test and not unknown else "",
+                p_value(test["p"]) if test and not unknown else "",
             ],
         }
 
@@ -100,5 +100,6 @@ def _signed(text: str) -> str:
     return text[1:] if not text.strip("+-0.") else text.replace("-", "−")
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
+    """A p value as text: 0.012."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -5,6 +5,7 @@ is finished.
 """
 
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,13 @@ def parsed_config(content: bytes) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ValueError(f"{CONFIG} must hold sections of settings, got {settings!r:.60}")
     return settings
+
+
+def repeating(run: Store, job: str) -> tuple[str, str]:
+    """The command that does a run once more under another name, and what it takes first, if any."""
+    here = run.path(CONFIG) if run.local else CONFIG
+    command = f"python jobs/{job}.py --config {shlex.quote(here)} --run again"
+    return command, "" if run.local else f" Fetch {CONFIG} from the run's folder first."
 
 
 def write_document(run: Store, key: str, body: Mapping[str, Any]) -> None:

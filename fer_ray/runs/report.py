@@ -3,16 +3,15 @@
 Of a run that trained, or of an evaluation, which has no curves and may have comparisons.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 from fer_ray.runs import comparison_words, report_plots, report_words
 from fer_ray.runs.layout import CONFIG, REPORT_DATA, REPORT_PAGE, report_picture
 from fer_ray.runs.pages import Plot, rendered
-from fer_ray.runs.record import write_document
+from fer_ray.runs.record import repeating, write_document
 from fer_ray.runs.storage import Store
 
 _REPEAT = "On the same versions, kind of processor and threads, this comes to the same, to the bit."
@@ -28,7 +27,7 @@ class Shown:
     job: str = "train"
     epochs: Sequence[Mapping[str, Any]] = ()  # the metrics of each; none where nothing was trained
     mistakes: Sequence[Mapping[str, Any]] = ()  # of ``faces.sheets.captioned``
-    sheets: Sequence[Mapping[str, Any]] = field(default=())  # title, columns, rows of faces
+    sheets: Sequence[Mapping[str, Any]] = ()  # title, columns, rows of faces
 
     @property
     def scores(self) -> Mapping[str, Any]:
@@ -51,7 +50,7 @@ def write(run: Store, shown: Shown) -> None:
             "outcome": dict(shown.outcome),
             "epochs": list(shown.epochs),
             "mistakes": seen,
-            "command": _command(run, shown),
+            "command": repeating(run, shown.job)[0],
             "versions": dict(_versions()),
         },
     )
@@ -80,6 +79,7 @@ def _pictures(shown: Shown) -> Iterator[Plot]:
 
 def _context(run: Store, shown: Shown, plots: Mapping[str, Plot]) -> dict[str, Any]:
     against = shown.outcome.get("against", [])
+    command, first = repeating(run, shown.job)
     return {
         "title": f"{'Run' if shown.epochs else 'Evaluation'} {shown.outcome['run']}",
         "kind": f"fer_ray · {'training' if shown.epochs else 'evaluation'} report",
@@ -104,20 +104,12 @@ def _context(run: Store, shown: Shown, plots: Mapping[str, Plot]) -> dict[str, A
         "data": report_words.data(shown.outcome, shown.side),
         "sheets": shown.sheets,
         "reliability": plots["reliability"],
-        "repeat": _REPEAT
-        if run.local
-        else f"{_REPEAT} Fetch {CONFIG} from the run's folder first.",
-        "command": _command(run, shown),
+        "repeat": f"{_REPEAT}{first}",
+        "command": command,
         "digests": _digests(shown.outcome),
         "config_yaml": run.read_bytes(CONFIG).decode(),
         "versions": _versions(),
     }
-
-
-def _command(run: Store, shown: Shown) -> str:
-    """What does the same once more, under another name."""
-    here = run.path(CONFIG) if run.local else CONFIG
-    return f"python jobs/{shown.job}.py --config {shlex.quote(here)} --run again"
 
 
 def _digests(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:

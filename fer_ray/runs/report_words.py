@@ -5,9 +5,8 @@ from typing import Any
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs import comparison_words
+from fer_ray.runs.comparing import HEADLINES
 from fer_ray.runs.layout import SIDES
-
-_HEADLINES = ("accuracy", "macro_f1")
 
 
 def verdict(outcome: Mapping[str, Any], side: str) -> str:
@@ -85,7 +84,7 @@ def also(outcome: Mapping[str, Any], side: str) -> list[tuple[str, list[str]]]:
     rows = []
     for key, words in names.items():
         if scores := outcome["metrics"].get(key):
-            (low, high), (worst, best) = (scores["intervals"][one] for one in _HEADLINES)
+            (low, high), (worst, best) = (scores["intervals"][one] for one in HEADLINES)
             cells = [
                 f"{sum(map(sum, scores['confusion_matrix'])):,}",
                 comparison_words.share(scores["accuracy"]),

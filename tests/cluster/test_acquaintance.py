@@ -33,7 +33,9 @@ def rows(data: prepared.Prepared, side: str) -> list[dict[str, object]]:
 
 def test_made_relatives_of_test_faces_in_training_are_found(published: prepared.Prepared) -> None:
     about = {"data": {"dataset": published.uri, "content": published.manifest["content"]}}
-    told, new = acquaintance.seen(about, prepared.side_blocks(published, "test"))
+    told, new = acquaintance.seen(
+        about, acquaintance.families_of(prepared.side_blocks(published, "test"))
+    )
     families = [{str(row["id"]), *row["parents"]} for row in rows(published, "train")]  # type: ignore[misc]
     ids = {str(row["id"]) for row in rows(published, "train")}
     kin = set().union(*families)
@@ -58,7 +60,7 @@ def test_what_is_not_the_dataset_any_more_tells_nothing(published: prepared.Prep
         {"data": {"dataset": published.uri, "content": "another"}},
         {"data": {"dataset": f"{published.uri}-gone", "content": "another"}},
     ):
-        told, new = acquaintance.seen(about, faces)
+        told, new = acquaintance.seen(about, acquaintance.families_of(faces))
         assert told == {"known": False, "made": made}
         assert new.all()
         assert len(new) == faces.count
@@ -76,7 +78,7 @@ def test_faces_of_elsewhere_are_new(published: prepared.Prepared, tmp_path: Path
         "pretrained": "weights.keras",
     }
     faces = prepared.side_blocks(other, "test")
-    told, new = acquaintance.seen(about, faces)
+    told, new = acquaintance.seen(about, acquaintance.families_of(faces))
     first = {
         str(row["id"]) for side in ("train", "validation", "test") for row in rows(published, side)
     }

@@ -37,7 +37,7 @@ def session(verbose: bool) -> Iterator[None]:
     logger.info("starting Ray on this machine" if alone else "joining the Ray cluster")
     if alone:
         os.environ.setdefault(_NICENESS, "0")
-    with _own_handler(signal.SIGTERM):
+    with own_handler(signal.SIGTERM):
         ray.init(
             address="local" if alone else None,
             include_dashboard=False if alone else None,
@@ -54,15 +54,18 @@ def session(verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _own_handler(number: signal.Signals) -> Iterator[None]:
+def own_handler(number: signal.Signals) -> Iterator[None]:
     """Give a signal back the handler that it had before, where the main thread is asked.
 
-    Ray installs one of its own for SIGTERM, which ends the process without a word.
+    Ray installs one of its own for SIGTERM, which ends the process without a word, and Ray Train
+    one for SIGINT.
     """
     before = signal.getsignal(number)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(number, before)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, before)
 
 
 def joins() -> bool:

@@ -5,6 +5,7 @@ write any more.
 """
 
 import logging
+import signal
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import ray.train
 
 from fer_ray.cluster import capacity
 from fer_ray.cluster.progress import Progress, best_of
+from fer_ray.cluster.session import own_handler
 from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
 from fer_ray.cluster.work import SHARD, Work
 from fer_ray.runs import checkpoint, layout, record, storage
@@ -105,7 +107,7 @@ def _train(work: Work, data_config: ByRank) -> None:
 
     config = work.config.cluster
     ray_files = storage.store(work.run_uri).folder(layout.RAY)
-    TensorflowTrainer(
+    trainer = TensorflowTrainer(
         _train_loop,
         train_loop_config={"work": work},
         datasets={SHARD: ray.data.range(1)},  # ByRank puts a stream for each rank in its place
@@ -124,7 +126,12 @@ def _train(work: Work, data_config: ByRank) -> None:
             **_worker_environment(capacity.threads_a_worker(config)),
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
         ),
-    ).fit()
+    )
+    with own_handler(signal.SIGINT):
+        try:
+            trainer.fit()
+        except SystemExit as end:  # so it ends once it has aborted its group, interrupted
+            raise RuntimeError("the worker group was interrupted") from end
 
 
 def _worker_environment(threads: int) -> dict[str, Any]:

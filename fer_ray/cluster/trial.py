@@ -14,7 +14,7 @@ import ray
 import ray.exceptions
 from ray import tune
 
-from fer_ray.cluster import balancing, capacity, training
+from fer_ray.cluster import balancing, capacity, session, training
 from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.searching import METRIC
 from fer_ray.config import TrainConfig, TrainingConfig
@@ -132,7 +132,7 @@ def _end(fitted: "ray.ObjectRef[None]") -> None:
 
     Ray Tune does not wait for it for more than 2 s; one that takes longer goes on ending.
     """
-    ray.cancel(fitted, recursive=False)
+    session.cancel(fitted)
     if not ray.wait([fitted], timeout=ENDS_WITHIN_S)[0]:
         threading.Thread(target=_kill, args=(fitted,), daemon=True).start()
 

@@ -16,9 +16,8 @@ import ray.data
 import ray.exceptions
 import ray.train
 
-from fer_ray.cluster import capacity
+from fer_ray.cluster import capacity, session
 from fer_ray.cluster.progress import Progress, best_of
-from fer_ray.cluster.session import own_handler
 from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
 from fer_ray.cluster.work import SHARD, Work
 from fer_ray.runs import checkpoint, layout, record, storage
@@ -55,7 +54,7 @@ def _end(training: "ray.ObjectRef[None]") -> None:
     with the job, or where there is a dashboard: two trials of a sweep without one, each stopped by
     a scheduler, left no CPU to Ray Data's tasks, and the others waited for ever.
     """
-    ray.cancel(training, recursive=False)
+    session.cancel(training)
     if not ray.wait([training], timeout=GIVE_BACK_S)[0]:
         ray.cancel(training, force=True)
 
@@ -127,7 +126,7 @@ def _train(work: Work, data_config: ByRank) -> None:
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
         ),
     )
-    with own_handler(signal.SIGINT):
+    with session.own_handler(signal.SIGINT):
         try:
             trainer.fit()
         except SystemExit as end:  # so it ends once it has aborted its group, interrupted

@@ -11,25 +11,25 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fer_ray.cluster import capacity, dataset, session, trial, winning
 from fer_ray.cluster.board import Board
+from fer_ray.cluster.keeping import Book, Keeper
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.searching import METRIC, Numbered
 from fer_ray.cluster.training import begin
+from fer_ray.cluster.trainings import Trainings
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, record, storage, trials
 from fer_ray.runs.lease import Lease
-from fer_ray.search import Point, SweepConfig, known_points
+from fer_ray.search import SweepConfig, known_points
 
 # Of Ray Tune: Ctrl-C is the job's, a trial may fail before it has a metric, and the board is ours.
 _ENVIRONMENT = {
@@ -81,7 +81,8 @@ def _sweep(config: SweepConfig, folder: storage.Store, held: Lease) -> Outcome:
     begin(folder, config, {"content": data.manifest["content"], **data.facts()})
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     shared = trial.Shared.options(scheduling_strategy=here).remote(data)  # type: ignore[attr-defined]
-    task = trial.Task(config, data, shared)
+    fits = Trainings.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    task = trial.Task(config, data, shared, fits)
     if not any(key.startswith("balance.") for key in config.tune.search):
         ray.get(shared.training.remote(config))  # what is wrong with it is so for every trial
     _run_trials(task, folder, held)
@@ -130,10 +131,11 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
                 storage_path=scratch.root,
                 storage_filesystem=scratch.filesystem,
                 failure_config=tune.FailureConfig(max_failures=config.cluster.max_failures),
-                callbacks=[Keeper(book, held, board)],
+                callbacks=[Keeper(book, held, board, task.trainings)],
                 verbose=0,
             ),
         ).fit()
+    ray.get(task.trainings.finish.remote())
     missing = points * settings.seeds - sum(one.ended for one in trials.read_all(folder))
     if missing:
         raise RuntimeError(f"all trials must end, {missing} did not; the same command goes on")
@@ -163,75 +165,6 @@ class Median(MedianStoppingRule):
         """Called when a trial has ended; Ray's own would look for an epoch in all results since."""
         if "epoch" in result:
             super().on_trial_complete(controller, trial, result)
-
-
-class Book:
-    """The trials in the sweep's folder."""
-
-    def __init__(self, config: SweepConfig, folder: storage.Store) -> None:
-        self._config, self._folder = config, folder
-
-    def begin(self, number: int, point: Point, replica: int) -> None:
-        """Write a trial's document before it starts, unless it is there."""
-        if trials.read(self._folder, number) is None:
-            begun = trials.Trial(number, point, replica, self._config.seed + replica)
-            trials.write(self._folder, begun)
-
-    def of(self, number: int) -> trials.Trial:
-        """A trial that has begun."""
-        found = trials.read(self._folder, number)
-        assert found is not None, number
-        return found
-
-    def end(self, trial: TuneTrial, status: trials.Status, error: str | None) -> trials.Trial:
-        """How a trial ended: as it told itself, or else as Tune saw it."""
-        known = self.of(trial.config["number"])
-        if not known.ended:
-            epochs = int((trial.last_result or {}).get("epoch", 0))
-            known = replace(known, status=status, epochs=epochs, error=error)
-            trials.write(self._folder, known)
-        return known
-
-
-class Keeper(TrialProgressCallback):
-    """Keeps in the sweep's folder how trials ended that could not tell themselves.
-
-    Ray Tune calls with keywords, and prints results itself unless one of this class does.
-    """
-
-    def __init__(self, book: Book, held: Lease, board: Board) -> None:
-        super().__init__(METRIC)
-        self._book, self._held, self._board = book, held, board
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing is kept of it in Tune's own state, which is never read again."""
-        return {}
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """Called often: stop if the sweep is no longer this process's."""
-        self._held.check()
-
-    def on_trial_start(self, *_: Any, **told: Any) -> None:
-        """A trial starts."""
-        self._board.began(told["trial"].config)
-
-    def on_trial_result(self, *_: Any, **told: Any) -> None:
-        """An epoch of a trial is through."""
-        self._board.told(told["trial"].config, told["result"])
-
-    def on_trial_complete(self, *_: Any, **told: Any) -> None:
-        """A trial ended; one that did not say so itself was stopped by the scheduler."""
-        self._ended(told["trial"], "stopped", None)
-
-    def on_trial_error(self, *_: Any, **told: Any) -> None:
-        """A trial's process was lost, once too often."""
-        self._ended(told["trial"], "failed", "its process was lost")
-
-    def _ended(self, trial: TuneTrial, status: trials.Status, error: str | None) -> None:
-        known = self._book.end(trial, status, error)
-        if known.status == "failed":
-            logger.warning("trial %d failed: %s", known.number, known.error)
-        self._board.ended(known)
 
 
 @contextmanager

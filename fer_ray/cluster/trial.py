@@ -1,11 +1,9 @@
 """One trial of a sweep: the run that ``train`` would make, over faces that all trials share.
 
-Ray Tune calls ``run`` in a process of its own, which trains in a task and tells Tune each epoch. A
-scheduler that ends the trial ends that call, wherever it stands, and with it the task.
+Ray Tune calls ``run`` in a process of its own, which watches a training and tells Tune each epoch.
+A scheduler that ends the trial ends that call where it tells; the sweep ends the training.
 """
 
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +12,7 @@ import ray
 import ray.exceptions
 from ray import tune
 
-from fer_ray.cluster import balancing, capacity, session, training
+from fer_ray.cluster import balancing
 from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.searching import METRIC
 from fer_ray.config import TrainConfig, TrainingConfig
@@ -25,7 +23,6 @@ from fer_ray.runs.lease import HeldError, LostError
 from fer_ray.search import SweepConfig
 
 LOOK_EVERY_S = 1.0
-ENDS_WITHIN_S, KILLED_AFTER_S = 1.5, 15.0
 _MEMORY = 256 * 2**20  # bytes that a trial's process takes, beside its workers; Tune wants a claim
 
 # Say nothing of the trial: Tune tries it again.
@@ -58,6 +55,7 @@ class Task:
     config: SweepConfig
     data: Prepared
     shared: Any  # the handle of the one ``Shared``
+    trainings: Any  # the handle of the one ``Trainings``
 
     @property
     def folder(self) -> str:
@@ -103,9 +101,8 @@ def run(given: dict[str, Any], task: Task) -> None:
         telling.end()
         return
     folder = storage.store(uris.join(config.storage.uri, str(config.run)))
-    # Outside of what Tune reserved for this process, which holds no CPU.
-    where = capacity.where_work_is_done()
-    fitted = _fit.options(scheduling_strategy=where).remote(config, task)
+    begun = task.trainings.start.remote(trial.number, config, task.data, task.shared)
+    (fitted,) = ray.get(begun)
     try:
         while not ray.wait([fitted], timeout=LOOK_EVERY_S)[0]:
             for epoch in metrics.read_all(folder, after=telling.epochs):
@@ -119,36 +116,10 @@ def run(given: dict[str, Any], task: Task) -> None:
         told = outcome_of_error(error).error
         trials.write(sweep, replace(trial, status="failed", epochs=epochs, error=told))
         return
-    finally:
-        _end(fitted)
     for epoch in metrics.read_all(folder, after=telling.epochs):
         telling(epoch)
     trials.write(sweep, replace(trial, status="done", epochs=telling.epochs))
     telling.end()
-
-
-def _end(fitted: "ray.ObjectRef[None]") -> None:
-    """End a trial's training, if it has not: it is asked to, so that it gives back what it had.
-
-    Ray Tune does not wait for it for more than 2 s; one that takes longer goes on ending.
-    """
-    session.cancel(fitted)
-    if not ray.wait([fitted], timeout=ENDS_WITHIN_S)[0]:
-        threading.Thread(target=_kill, args=(fitted,), daemon=True).start()
-
-
-def _kill(fitted: "ray.ObjectRef[None]") -> None:
-    """Kill a trial's training if it does not end as it was asked to."""
-    if not ray.wait([fitted], timeout=KILLED_AFTER_S)[0]:
-        ray.cancel(fitted, force=True)
-
-
-@ray.remote(num_cpus=0, max_retries=0)
-def _fit(config: TrainConfig, task: Task) -> None:
-    """The run itself."""
-    logging.getLogger("fer_ray").setLevel(logging.INFO)  # for the run's own log
-    faces = ray.get(task.shared.training.remote(config))
-    training.fit(config, training.Part(task.data, faces))
 
 
 class Telling:

@@ -100,7 +100,12 @@ class TuneConfig(Section):
         description="Which trials end early: 'asha' keeps the best 1 in 'reduction_factor' at each"
         " rung; 'median' those above the median of the others; 'none' trains all to their end.",
     )
-    grace_epochs: int = Field(1, ge=1, description="Epochs before a trial may be ended early.")
+    grace_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs before a trial may be ended early; by default a fifth of the longest"
+        " run's, 2 at least: after one epoch the best of a search look like the others.",
+    )
     reduction_factor: int = Field(3, ge=2, description="Of 'asha', also between its rungs.")
     at_once: int | None = Field(
         None,

@@ -144,7 +144,7 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
 def _scheduler(config: SweepConfig) -> TrialScheduler:
     """What ends trials early."""
     settings, epochs = config.tune, config.most_epochs
-    grace = min(settings.grace_epochs, epochs)
+    grace = min(settings.grace_epochs or max(2, math.ceil(epochs / 5)), epochs)
     if settings.scheduler == "asha":
         return ASHAScheduler(
             time_attr="epoch",

@@ -43,8 +43,8 @@ def test_an_epoch_that_ends_the_run_early_is_its_last() -> None:
     assert reports[-1]["epoch"] == 4
 
 
-def scheduler(name: str, **tune: Any) -> TrialScheduler:
-    config = {"data": {"uri": "demo:"}, "training": {"epochs": 9}}
+def scheduler(name: str, epochs: int = 9, **tune: Any) -> TrialScheduler:
+    config = {"data": {"uri": "demo:"}, "training": {"epochs": epochs}}
     made = sweep._scheduler(
         SweepConfig.model_validate(config | {"tune": {"scheduler": name} | tune})
     )
@@ -97,3 +97,21 @@ def test_asha_stops_the_worse_at_a_rung_and_none_at_the_last_epoch(three: list[T
     assert [says(good, number, 0.5) for number in range(1, 10)] == [TrialScheduler.CONTINUE] * 9
     assert says(bad, 1, 0.1) == TrialScheduler.CONTINUE
     assert says(bad, 2, 0.1) == TrialScheduler.STOP
+
+
+@pytest.mark.parametrize(("epochs", "grace"), [(5, 2), (9, 2), (11, 3), (60, 12)])
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_no_trial_is_stopped_within_a_fifth_of_the_epochs(
+    name: str, epochs: int, grace: int, three: list[TuneTrial]
+) -> None:
+    four = [*three, TuneTrial("run", stub=True, trial_id="3")]
+    rule, there = scheduler(name, epochs), Controller(four)
+    stopped = []
+    for trial in four:
+        rule.on_trial_add(there, trial)  # type: ignore[arg-type]
+        for number in range(1, epochs):
+            told = {"epoch": number, METRIC: 0.1 if trial is four[3] else 0.5, "time_total_s": 1.0}
+            if rule.on_trial_result(there, trial, told) == TrialScheduler.STOP:  # type: ignore[arg-type]
+                stopped.append((trial, number))
+                break
+    assert stopped == [(four[3], grace)]

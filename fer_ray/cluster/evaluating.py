@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_ray.cluster import acquaintance, dataset, finishing, models, prepared, reporting
+from fer_ray.cluster import acquaintance, dataset, everyone, finishing, models, prepared, reporting
 from fer_ray.cluster.models import Model
 from fer_ray.cluster.owning import conducted, owned
-from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.source import DEMO
 from fer_ray.cluster.stream import Faces
 from fer_ray.config import EvaluateJobConfig
@@ -52,10 +51,9 @@ def _places(config: EvaluateJobConfig) -> list[models.Place]:
 def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Outcome:
     """Score, compare, report."""
     model, *others = [models.opened(place) for place in _places(config)]
-    data = dataset.prepare(config)
-    record.write_config(run, config)
     side = config.evaluate.side
-    faces = _faces(data, side)
+    faces, facts = _faces(config, side)
+    record.write_config(run, config)
     logger.info("scoring %d faces", faces.count)
     scored, told = finishing.score(model.content, {side: faces}, flips=config.evaluate.flips)
     ours = told[side]
@@ -69,7 +67,7 @@ def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Out
         uri=run.uri,
         model=model.place.uri,
         model_sha256=model.sha256,
-        **{name: fact for name, fact in data.facts().items() if fact is not None}
+        **{name: fact for name, fact in facts.items() if fact is not None}
         | {"counts": {side: _counts(ours)}, "leaky": _leaky(seen)},
         **({"drawn": True} if config.data.uri == DEMO else {}),
         seen=seen,
@@ -84,14 +82,23 @@ def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Out
     return outcome
 
 
-def _faces(data: Prepared, side: str) -> Faces:
-    """The faces of a side, or of all of them."""
+def _faces(config: EvaluateJobConfig, side: str) -> tuple[Faces, Mapping[str, Any]]:
+    """The faces of a side, or all of them, and what is told of them.
+
+    Of all of an input that is not prepared none is dropped, and no emotion need be there.
+    """
+    uri = str(config.data.uri)
+    ready = uri != DEMO and prepared.is_prepared(uri, "data.uri")
+    if side == "all" and not ready and config.split.protocol != "paper":
+        return everyone.unsplit(config)
+    data = dataset.prepare(config)
     sides = layout.SIDES if side == "all" else (side,)
     parts = [prepared.side_blocks(data, one) for one in sides]
-    return Faces(
+    faces = Faces(
         [block for part in parts for block in part.blocks],
         [size for part in parts for size in part.sizes],
     )
+    return faces, data.facts()
 
 
 def _leaky(seen: Mapping[str, Any]) -> bool | None:

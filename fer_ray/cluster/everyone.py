@@ -1,11 +1,13 @@
-"""Every face of an input with the side that it would stand on, as blocks in the object store.
+"""Every face of an input, with the side that it would stand on or none, in the object store.
 
 Nothing is dropped: of faces as ``prepare`` reads them, before its duplicate rule, or of a dataset
 that it made, whose sides stay as they are.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +15,8 @@ import ray
 
 from fer_ray.cluster import dataset, prepared, reading, source
 from fer_ray.cluster.ranges import in_order, rows_of
-from fer_ray.config import AuditJobConfig, SplitConfig
+from fer_ray.cluster.stream import Faces
+from fer_ray.config import AuditJobConfig, PrepareConfig, SplitConfig
 from fer_ray.faces import sides
 from fer_ray.faces.rows import SCHEMA
 from fer_ray.faces.sides import Census
@@ -42,19 +45,51 @@ def everyone(config: AuditJobConfig) -> Everyone:
     if config.split.protocol == "paper":  # which makes faces before it splits
         return _of_dataset(dataset.prepare(config))
     source.check_source(uri)
-    raw = reading.read_all(uri, config.data)
-    census = sum(ray.get([_census.remote(block) for block in raw]), Census())
+    blocks, census = _read(uri, config)
     census.check(config.data)
     roles = sides.roles_of(config.split, census.usages)
-    rows = rows_of(raw).map_batches(sides.accepted, batch_size=None, batch_format="pyarrow")
     split = config.split.model_copy(update={"deduplicate": False})
-    blocks = in_order(rows, census.faces)
     return Everyone(
         [_with_sides.remote(block, split, roles) for block in blocks],
         census.refused,
         config.split.deduplicate,
         config.split.protocol,
     )
+
+
+def unsplit(config: PrepareConfig) -> tuple[Faces, dict[str, Any]]:
+    """The faces at ``data.uri``, of whatever emotions, on no side; and what is told of them.
+
+    Raises:
+        ValueError: the input is unusable, or holds no face.
+    """
+    uri = str(config.data.uri)
+    source.check_source(uri)
+    blocks, census = _read(uri, config)
+    told: list[list[tuple[str, int]]] = ray.get([_named.remote(block) for block in blocks])
+    labels: dict[str, list[int]] = {}
+    for face, label in chain.from_iterable(told):
+        labels.setdefault(face, []).append(label)
+    copies = [some for some in labels.values() if len(some) > 1]
+    facts = {
+        "refused_rows": census.refused,
+        "duplicates": {
+            "groups": len(copies),
+            "faces": sum(map(len, copies)),
+            "contradicting_groups": sum(len(set(some)) > 1 for some in copies),
+        },
+        "content": hashlib.sha256(repr(sorted(labels.items())).encode()).hexdigest(),
+    }
+    return Faces(blocks, list(map(len, told))), facts
+
+
+def _read(uri: str, config: PrepareConfig) -> tuple[list["ray.ObjectRef[pa.Table]"], Census]:
+    """The faces in order of (id, source), and the census of what was read."""
+    raw = reading.read_all(uri, config.data)
+    census = sum(ray.get([_census.remote(block) for block in raw]), Census())
+    census.check_refused(config.data)
+    rows = rows_of(raw).map_batches(sides.accepted, batch_size=None, batch_format="pyarrow")
+    return in_order(rows, census.faces), census
 
 
 def _of_dataset(data: prepared.Prepared) -> Everyone:
@@ -75,6 +110,12 @@ def _of_dataset(data: prepared.Prepared) -> Everyone:
 def _census(raw: pa.Table) -> Census:
     """What was read in one block."""
     return Census.of(raw)
+
+
+@ray.remote
+def _named(rows: pa.Table) -> list[tuple[str, int]]:
+    """Id and label of each face of a block."""
+    return list(zip(rows["id"].to_pylist(), rows["label"].to_pylist(), strict=True))
 
 
 @ray.remote

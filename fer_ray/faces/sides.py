@@ -55,6 +55,15 @@ class Census:
 
     def check(self, settings: DataConfig) -> None:
         """Raises ``ValueError`` if too many rows are refused, or an emotion has no face."""
+        self.check_refused(settings)
+        absent = [name for label, name in enumerate(EMOTIONS) if not self.labels[label]]
+        if absent:
+            raise ValueError(
+                f"data.uri must hold faces of every emotion, got none of {', '.join(absent)}"
+            )
+
+    def check_refused(self, settings: DataConfig) -> None:
+        """Raises ``ValueError`` if too many rows are refused, or none is a face."""
         rows = self.faces + self.refused
         if self.refused > settings.max_refused * rows:
             raise ValueError(
@@ -62,11 +71,8 @@ class Census:
                 f" rows ({self.refused} of {rows}, the first {self.first_refused}),"
                 f" got {settings.max_refused:g}"
             )
-        absent = [name for label, name in enumerate(EMOTIONS) if not self.labels[label]]
-        if absent:
-            raise ValueError(
-                f"data.uri must hold faces of every emotion, got none of {', '.join(absent)}"
-            )
+        if not self.faces:
+            raise ValueError("data.uri must hold faces, got none")
 
 
 @dataclass(frozen=True)

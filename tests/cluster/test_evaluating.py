@@ -16,6 +16,7 @@ from fer_ray.faces import demo
 from fer_ray.job import Outcome
 from fer_ray.runs import layout
 from tests.parquet_faces import write_faces
+from tests.runs.looking import words
 from tests.s3_server import S3
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -138,6 +139,33 @@ def test_other_faces_are_scored_by_their_own_split(
     assert told["seen"] == STRANGERS
     assert "drawn" not in told
     assert told["metrics"]["all"]["accuracy"] != trained.model_dump()["metrics"]["test"]["accuracy"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_all_faces_are_scored_as_they_stand_copies_and_missing_emotions_included(
+    storage: Path, tmp_path: Path
+) -> None:
+    images, labels = demo.draw(5_000, 40, seed=3)
+    some = [number for number, label in enumerate(labels) if label in (3, 4)][:5]
+    some += some[:2]  # as copies
+    path = tmp_path / "few.parquet"
+    write_faces(path, images[some], [labels[number] for number in some])
+    outcome = evaluated(storage, "few", str(path), model="it", side="all")
+    told = outcome.model_dump()
+    assert outcome.status == "done", outcome
+    counts = {name: count for name, count in told["counts"]["all"].items() if count}
+    assert set(counts) <= {"happiness", "sadness"}
+    assert sum(counts.values()) == np.array(told["metrics"]["all"]["confusion_matrix"]).sum() == 7
+    assert told["duplicates"] == {"groups": 2, "faces": 4, "contradicting_groups": 0}
+    page = words((storage / "few" / layout.REPORT_PAGE).read_text())
+    assert "2 groups of byte-identical faces (4 faces), 0 of them with contradicting" in page
+    refused = evaluated(storage, "side", str(path), model="it")
+    assert refused.status == "invalid"
+    assert "every emotion" in str(refused.error)
+    write_faces(path, images[:0], [])
+    assert "must hold faces, got no rows" in str(
+        evaluated(storage, "none", str(path), model="it", side="all").error
+    )
 
 
 @pytest.mark.usefixtures("trained")

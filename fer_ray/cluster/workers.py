@@ -8,6 +8,7 @@ import logging
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -54,9 +55,12 @@ def _end(training: "ray.ObjectRef[None]") -> None:
     with the job, or where there is a dashboard: two trials of a sweep without one, each stopped by
     a scheduler, left no CPU to Ray Data's tasks, and the others waited for ever.
     """
-    session.cancel(training)
-    if not ray.wait([training], timeout=GIVE_BACK_S)[0]:
-        ray.cancel(training, force=True)
+    ray.cancel(training, recursive=False)  # before any wait, which may be interrupted again
+    for _ in range(2):
+        with suppress(KeyboardInterrupt):  # Ray tells a cancelled task so in its next wait too
+            if ray.wait([training], timeout=GIVE_BACK_S)[0]:
+                return
+    ray.cancel(training, force=True)
 
 
 def progress_of(run_uri: str) -> Progress:

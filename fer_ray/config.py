@@ -50,6 +50,8 @@ def _as_run_name(name: str | None) -> str | None:
         )
     if name == "datasets":
         raise ValueError("must not be 'datasets', where prepared datasets are kept")
+    if name == "champion":
+        raise ValueError("must not be 'champion', where is kept which model is served")
     return name
 
 
@@ -425,8 +427,15 @@ class PrepareConfig(JobConfig):
     augment: AugmentConfig = AugmentConfig()
     storage: StorageConfig = StorageConfig()
 
+    @property
+    def reads_faces(self) -> bool:
+        """Whether the job, as it is asked for, reads faces."""
+        return True
+
     @model_validator(mode="after")
     def _data_is_named(self) -> Self:
+        if not self.reads_faces:
+            return self
         if self.data.uri is None:
             raise ValueError("data.uri must name the faces to read ('demo:' draws some), got none")
         if f"{self.storage.uri.partition('?')[0]}/".startswith(

@@ -26,6 +26,9 @@ RAY = "ray"  # what Ray Train itself keeps while it runs
 LEASE = "lease.json"
 GROUPS = "groups"  # a document for each worker group that was started
 OUTCOME = "run.json"
+GATE_FOLDER = "gate"
+GATE = f"{GATE_FOLDER}/gate.json"  # what a retraining came to: champion, or why not
+GATE_PAGE = f"{GATE_FOLDER}/index.html"
 
 # In a sweep's folder, beside CONFIG, LEASE, LOGS and OUTCOME.
 TRIALS = "trials"  # each trial's document, and the folder of its run
@@ -46,6 +49,12 @@ REFUSED = "refused.parquet"
 MANIFEST = "manifest.json"
 
 DATASETS = "datasets"  # beside the runs, so no run may bear this name
+
+# Which model production serves: beside the runs too, and no run's name either.
+CHAMPIONS = "champion"
+CHAMPION = f"{CHAMPIONS}/champion.json"
+REFUSAL = f"{CHAMPIONS}/refused.json"  # the last challenger that the gate refused
+CHAMPION_HISTORY = f"{CHAMPIONS}/history"  # a document for each champion there has been
 
 
 def checkpoint_folder(step: int) -> str:
@@ -113,6 +122,11 @@ def dataset_folder(key: str) -> str:
 def dataset_part(side: str, number: int) -> str:
     """The key of one Parquet file of a side, within its dataset's folder."""
     return f"{side}/part-{number:05d}.parquet"
+
+
+def champion_history(number: int) -> str:
+    """The key of one entry of the champions' history; keys sort by time."""
+    return f"{CHAMPION_HISTORY}/{number:06d}.json"
 
 
 def made_up_name(job: str) -> str:

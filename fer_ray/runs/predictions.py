@@ -27,6 +27,11 @@ class Predictions:
         named: np.ndarray = self.probabilities.argmax(axis=1)
         return named
 
+    def only(self, some: np.ndarray) -> "Predictions":
+        """Those of the faces that ``some``, ``(n,)`` bool, names."""
+        ids = [one for one, wanted in zip(self.ids, some, strict=True) if wanted]
+        return Predictions(ids, self.labels[some], self.probabilities[some], self.votes[some])
+
 
 def write(run: Store, key: str, predictions: Predictions) -> None:
     """Write a Parquet file, a row a face: id, label, predicted label, seven probabilities.

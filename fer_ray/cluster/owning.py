@@ -84,19 +84,30 @@ def owned(
                 raise
 
 
-def _earlier(run: storage.Store, config: NamedRunConfig) -> Outcome | None:
-    """The outcome of the run of this name, if it is finished; checks that its settings are ours.
+def begun(run: storage.Store, config: NamedRunConfig) -> bool:
+    """Whether the run of this name has begun.
 
-    One that was refused stays so.
+    Raises:
+        ValueError: it has other settings.
     """
     saved = record.read_config(run)
     if saved is None:
-        return None
+        return False
     if differ := record.differing(saved, config.model_dump(mode="json")):
         raise ValueError(
             f"run must name a run of the same settings, got {config.run}, which has other"
             f" {', '.join(differ)}; give this one another name"
         )
+    return True
+
+
+def _earlier(run: storage.Store, config: NamedRunConfig) -> Outcome | None:
+    """The outcome of the run of this name, if it is finished; checks that its settings are ours.
+
+    One that was refused stays so.
+    """
+    if not begun(run, config):
+        return None
     outcome = record.read_document(run, layout.OUTCOME)
     if outcome is None:
         return None

@@ -21,6 +21,7 @@ from fer_ray.runs.layout import (
     CONFIG,
     DATA,
     EPOCHS,
+    GATE_FOLDER,
     GROUPS,
     LEASE,
     LOGS,
@@ -63,6 +64,7 @@ _FOLDERS = {
     SWEEP_PAGE.partition("/")[0]: "what a sweep found",
     LOGS: "what the job and its workers said",
     REPORT: "the report",
+    GATE_FOLDER: "what the gate said of it",
     TENSORBOARD: "event files",
     RAY: "what Ray Train keeps while it is at work",
 }

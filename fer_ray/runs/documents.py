@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from fer_ray.runs.layout import (
     CONFIG,
     DATA,
+    GATE,
     LEASE,
     METRICS,
     MODEL,
@@ -122,6 +123,7 @@ JUDGES: Mapping[str, Judge] = {
     LEASE: _lease,
     OUTCOME: _outcome,
     METRICS: _lines,
+    GATE: lambda content: f"the gate: {document(content).get('status')}",
     f"{MODEL}/{MODEL_FILE}": _model,
     f"{MODEL}/{MODEL_FACTS}": lambda content: f"of step {document(content).get('step')}",
     f"{MODEL}/{MODEL_CARD}": lambda content: f"the model's card, {len(content):,} bytes",

@@ -72,26 +72,57 @@ def ours(one: Object, ray: str) -> Iterator[str]:
     if one["kind"] == "Secret":
         yield "no Secret may be part of a manifest: only its shape is shown"
     for cluster in _clusters(one):
-        if cluster.get("rayVersion") != ray:
-            yield f"rayVersion must be {ray}, got {cluster.get('rayVersion')}"
-        if cluster.get("authOptions", {}).get("mode") != "token":
-            yield "authOptions.mode must be token"
-        if cluster["headGroupSpec"].get("rayStartParams", {}).get("num-cpus") != "0":
-            yield 'the head must have num-cpus "0": it runs no work'
-        scaler = cluster.get("autoscalerOptions")
-        if scaler:
-            yield from _of_container("autoscaler", scaler)
-        for path, group in _groups(cluster):
-            grace = group["template"]["spec"].get("terminationGracePeriodSeconds", 30)
-            if grace <= _DRAIN_S:
-                yield f"{path}: terminationGracePeriodSeconds must be above {_DRAIN_S}, got {grace}"
+        yield from _safe_cluster(cluster, ray)
     for path, pod in pods(one):
         yield from _of_pod(path, pod)
-    if one["kind"] == "RayJob":
-        if "activeDeadlineSeconds" not in one["spec"]:
-            yield "a RayJob must have activeDeadlineSeconds"
-        if one["spec"].get("backoffLimit", 0):
+    if one["kind"] in ("RayJob", "RayCronJob"):
+        spec = one["spec"] if one["kind"] == "RayJob" else one["spec"]["jobTemplate"]
+        if "activeDeadlineSeconds" not in spec:
+            yield f"a {one['kind']} must have activeDeadlineSeconds"
+        if spec.get("backoffLimit", 0):
             yield "a RayJob's backoffLimit must be 0: each retry is a training of its own"
+    if one["kind"] == "CronJob":
+        yield from _of_schedule(one["spec"])
+
+
+def _safe_cluster(cluster: Object, ray: str) -> Iterator[str]:
+    if cluster.get("rayVersion") != ray:
+        yield f"rayVersion must be {ray}, got {cluster.get('rayVersion')}"
+    if cluster.get("authOptions", {}).get("mode") != "token":
+        yield "authOptions.mode must be token"
+    if cluster["headGroupSpec"].get("rayStartParams", {}).get("num-cpus") != "0":
+        yield 'the head must have num-cpus "0": it runs no work'
+    scaler = cluster.get("autoscalerOptions")
+    if scaler:
+        yield from _of_container("autoscaler", scaler)
+    for path, group in _groups(cluster):
+        grace = group["template"]["spec"].get("terminationGracePeriodSeconds", 30)
+        if grace <= _DRAIN_S:
+            yield f"{path}: terminationGracePeriodSeconds must be above {_DRAIN_S}, got {grace}"
+
+
+def _of_schedule(spec: Object) -> Iterator[str]:
+    if spec.get("concurrencyPolicy") != "Forbid":
+        yield "concurrencyPolicy must be Forbid"
+    for name in ("timeZone", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+        if name not in spec:
+            yield f"a CronJob must have {name}"
+    job = spec["jobTemplate"]["spec"]
+    if "activeDeadlineSeconds" not in job:
+        yield "a CronJob's Job must have activeDeadlineSeconds"
+    pod = job["template"]["spec"]
+    if pod.get("restartPolicy") != "Never":
+        yield "a schedule's pods must have restartPolicy Never, as a podFailurePolicy demands"
+    names = {container["name"] for container in pod["containers"]}
+    kept: set[int] = set()
+    for rule in job.get("podFailurePolicy", {}).get("rules", []):
+        exits = rule.get("onExitCodes", {})
+        if exits.get("containerName", next(iter(names))) not in names:
+            yield f"podFailurePolicy names no container: {exits['containerName']}"
+        if rule["action"] == "FailJob" and exits.get("operator") == "In":
+            kept |= set(exits["values"])
+    if not {2, 3, 4} <= kept:
+        yield "podFailurePolicy must not retry exit codes 2, 3 and 4"
 
 
 def _clusters(one: Object) -> Iterator[Object]:

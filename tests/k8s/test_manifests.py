@@ -13,6 +13,7 @@ import yaml
 
 from tests.k8s import derive
 from tests.k8s.building import K8S, ROOT, built, faults, locked, with_components
+from tests.k8s.mistakes import ALL
 from tests.k8s.rules import pods
 
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
@@ -78,7 +79,8 @@ def test_gpu_workers_come_from_none(everything: dict[str, Objects]) -> None:
 def entrypoints(objects: Objects) -> Iterator[list[str]]:
     """The command lines within objects that run a job of ours."""
     for one in objects:
-        texts = [one["spec"].get("entrypoint", "")] if "spec" in one else []
+        spec = one.get("spec", {})
+        texts = [spec.get("entrypoint", ""), spec.get("jobTemplate", {}).get("entrypoint", "")]
         for _, pod in pods(one):
             for container in pod["containers"]:
                 words = [*container.get("command", []), *container.get("args", [])]
@@ -87,6 +89,8 @@ def entrypoints(objects: Objects) -> Iterator[list[str]]:
             words = shlex.split(text)
             if any(word.startswith("jobs/") for word in words):
                 yield words
+            if "--" in words:  # what another program is to run
+                yield words[words.index("--") + 1 :]
 
 
 def test_every_command_line_is_one_that_its_program_takes(
@@ -99,17 +103,35 @@ def test_every_command_line_is_one_that_its_program_takes(
     ]
     (tmp_path / "settings.yaml").write_text(settings)
     for line in lines:
-        python, *words = shlex.split(line.replace("/etc/fer-ray", str(tmp_path)))
+        # A pod's variables are put in place by Kubernetes.
+        told = line.replace("/etc/fer-ray", str(tmp_path)).replace("'$(TICK)'", "retrain-29384712")
+        python, *words = shlex.split(told)
         assert python == "python"
+        place = words.index("--") if "--" in words else len(words)
         done = subprocess.run(
-            [sys.executable, *words, "--print_config"],
+            [sys.executable, *words[:place], "--print_config", *words[place:]],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, (line, done.stdout, done.stderr)
-        assert yaml.safe_load(done.stdout)["storage"]["uri"] == "s3://fer-ray/runs"
+        printed = yaml.safe_load(done.stdout)
+        assert place < len(words) or printed["storage"]["uri"] == "s3://fer-ray/runs"
+
+
+def test_a_schedules_pod_has_one_name_for_its_tick_and_its_training(
+    everything: dict[str, Objects],
+) -> None:
+    (schedule,) = [one["spec"] for one in everything["base"] if one["kind"] == "CronJob"]
+    pod = schedule["jobTemplate"]["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    environment = {one["name"]: one.get("valueFrom") for one in container["env"]}
+    label = "metadata.labels['batch.kubernetes.io/job-name']"
+    assert environment["TICK"] == {"fieldRef": {"fieldPath": label}}
+    assert pod["metadata"]["labels"]["fer-ray.io/submits"] == "true"
+    named = container["args"]
+    assert named[named.index("--submit.id") + 1] == named[named.index("--run") + 1] == "$(TICK)"
 
 
 def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -128,65 +150,12 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-HEAD = "spec/headGroupSpec/template/spec"
-WORKER = "spec/workerGroupSpecs/0/template/spec"
-CONTAINER = f"{WORKER}/containers/0"
-MISTAKES: dict[str, list[tuple[str, Any]]] = {
-    "RayCluster": [
-        ("spec/workerGroupSpec", []),
-        ("spec/rayVersion", 2.6),
-        ("spec/rayVersion", "2.59.0"),
-        ("spec/authOptions", ...),
-        ("spec/authOptions/mode", "tokens"),
-        ("spec/authOptions/mode", "disabled"),
-        ("spec/headGroupSpec/rayStartParams/num-cpus", 0),
-        ("spec/headGroupSpec/rayStartParams/num-cpus", "4"),
-        (f"{HEAD}/restartPolicy", "Always"),
-        (f"{HEAD}/containers", ...),
-        ("metadata/name", "f" * 54),
-        ("spec/workerGroupSpecs/0/minReplicas", 5),
-        ("spec/workerGroupSpecs/0/maxReplicas", "four"),
-        ("spec/workerGroupSpecs/0/groupName", ...),
-        (f"{WORKER}/terminationGracePeriodSeconds", 30),
-        (f"{WORKER}/securityContext/runAsNonRoot", False),
-        (f"{WORKER}/hostNetwork", True),
-        (f"{WORKER}/volumes/0", {"name": "scratch", "hostPath": {"path": "/"}}),
-        (f"{CONTAINER}/image", "registry.example/fer-ray:latest"),
-        (f"{CONTAINER}/image", "registry.example/fer-ray"),
-        (f"{CONTAINER}/imagePullPolice", "Always"),
-        (f"{CONTAINER}/resources/limits", ...),
-        (f"{CONTAINER}/resources/requests/memory", ...),
-        (f"{CONTAINER}/securityContext/privileged", True),
-        (f"{CONTAINER}/securityContext/allowPrivilegeEscalation", ...),
-        (f"{CONTAINER}/securityContext/capabilities/drop", ["NET_RAW"]),
-        (f"{CONTAINER}/securityContext/readOnlyRootFilesystem", False),
-        (f"{CONTAINER}/env/0/value", 30),
-    ],
-    "RayJob": [
-        ("spec/shutdownAfterJobFinishes", False),
-        ("spec/suspend", "yes"),
-        ("spec/clusterSelector", {"ray.io/cluster": "fer-ray"}),
-        ("spec/rayClusterSpec", ...),
-        ("spec/submissionMode", "SidecarMode"),
-        ("spec/submissionMode", "K8SJobMode"),
-        ("spec/backoffLimit", 2),
-        ("spec/activeDeadlineSeconds", ...),
-        ("metadata/name", "f" * 48),
-        ("spec/entryPoint", "python jobs/train.py"),
-    ],
-    "NetworkPolicy": [("spec/podSelectors", {}), ("spec/ingress/1/ports/0/port", [8265])],
-    "PodDisruptionBudget": [("spec/maxUnavailable", True), ("kind", "PodDisruptionBudgets")],
-}
-ALL = [(kind, path, value) for kind, some in MISTAKES.items() for path, value in some]
-
-
 @pytest.mark.parametrize(("kind", "path", "value"), ALL, ids=[f"{k} {p} {v}" for k, p, v in ALL])
 def test_a_mistake_is_caught(
     everything: dict[str, Objects], kind: str, path: str, value: Any
 ) -> None:
-    one = next(
-        one for one in everything["gpu with rayjob"] + everything["gpu"] if one["kind"] == kind
-    )
+    overlays = ("gpu with rayjob", "gpu with raycronjob", "gpu")
+    one = next(one for name in overlays for one in everything[name] if one["kind"] == kind)
     wrong = copy.deepcopy(one)
     put(path, value)(wrong)
     assert list(faults(one)) == []

@@ -101,10 +101,7 @@ class TuneConfig(Section):
         " rung; 'median' those above the median of the others; 'none' trains all to their end.",
     )
     grace_epochs: int | None = Field(
-        None,
-        ge=1,
-        description="Epochs before a trial may be ended early; by default a fifth of the longest"
-        " run's, 2 at least: after one epoch the best of a search look like the others.",
+        None, ge=1, description="Epochs before a trial may end early; else a fifth, 2 at least."
     )
     reduction_factor: int = Field(3, ge=2, description="Of 'asha', also between its rungs.")
     at_once: int | None = Field(

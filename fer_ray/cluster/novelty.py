@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from fer_ray.cluster.prepared import Prepared
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
 from fer_ray.promotion import RetrainConfig
@@ -12,7 +13,7 @@ from fer_ray.runs.champion import Entry
 
 
 def nothing_new(
-    config: RetrainConfig, entry: Entry | None, content: str, challenger: TrainConfig
+    config: RetrainConfig, entry: Entry | None, challenger: TrainConfig, data: Prepared
 ) -> Outcome | None:
     """The outcome where a challenger would only repeat what there was before.
 
@@ -22,9 +23,10 @@ def nothing_new(
     Args:
         config: with the run's name.
         entry: the champion's.
-        content: the digest of the faces there are now.
         challenger: the settings that it would have.
+        data: the faces there are now.
     """
+    content = data.manifest["content"]
     if entry is not None and entry.facts["content"] == content:
         reason = f"no face is new since the champion, run {entry.run}, was made"
         return Outcome(status="skipped", run=config.run, champion=named(entry), reason=reason)

@@ -34,22 +34,20 @@ def _retrain(config: RetrainConfig) -> Outcome:
     _check_same_split(config, standing)
     challenger = _challenger(config, run, standing)
     goes_on = begun(run, challenger)
+    entry = standing.entry
     if done := _earlier(config, run, standing):
         return done
     data = dataset.finished(config)
-    if data is not None and not goes_on:
-        content = data.manifest["content"]
-        if nothing := novelty.nothing_new(config, standing.entry, content, challenger):
-            return nothing
+    if data and not goes_on and (done := novelty.nothing_new(config, entry, challenger, data)):
+        return done
     with session.session(config.verbose):
         session.check_shared(places)
-        data = data or dataset.prepare(config)
-        if not goes_on:
-            content = data.manifest["content"]
-            if nothing := novelty.nothing_new(config, standing.entry, content, challenger):
-                return nothing
-        if standing.entry is not None:
-            judging.opened(standing.entry, config)  # else it would be missed after a training
+        if data is None:
+            data = dataset.prepare(config)
+            if not goes_on and (done := novelty.nothing_new(config, entry, challenger, data)):
+                return done
+        if entry is not None:
+            judging.opened(entry, config)  # else it would be missed after a training
         trained = training.fit(challenger)
         if trained.status not in ("done", "already_done"):
             return trained

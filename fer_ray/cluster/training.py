@@ -24,7 +24,7 @@ from fer_ray.cluster.finishing import finish
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.progress import Progress, epochs_after
 from fer_ray.cluster.source import DEMO
-from fer_ray.cluster.stream import Plan
+from fer_ray.cluster.stream import Faces, Plan
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
@@ -81,7 +81,33 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
         if part
         else balancing.training_blocks(data, config.balance, config.augment, config.seed)
     )
-    work = Work(
+    work = work_of(config, held, data, training)
+    facts = {
+        "dataset": data.uri,
+        **data.facts(),
+        **({"drawn": True} if config.data.uri == DEMO else {}),
+        "balanced": dict(training.after),
+        "pixels": {"mean": training.pixel_mean, "std": training.pixel_std},
+    }
+    if config.model.pretrained is not None:
+        ray.get(_check_pretrained.remote(work))
+    begin(run, config, facts)
+    plan = plan_of(config)
+    progress = learn(run, held, work, training.faces, plan)
+    held.guard.check()
+    epochs = metrics.compose(run, progress.step)
+    if config.training.tensorboard:
+        where = capacity.where_work_is_done()
+        ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
+    sides = ("validation",) if part else ("validation", "test")
+    return finish(work, run, data, progress, facts, epochs, (training.faces, plan), sides)
+
+
+def work_of(
+    config: TrainConfig, held: Lease, data: prepared.Prepared, training: balancing.TrainingFaces
+) -> Work:
+    """What the workers of a run are told."""
+    return Work(
         config=config,
         guard=held.guard,
         count=training.faces.count,
@@ -93,39 +119,38 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
         class_weights=training.class_weights,
         leaky=data.leaky,
     )
-    facts = {
-        "dataset": data.uri,
-        **data.facts(),
-        **({"drawn": True} if config.data.uri == DEMO else {}),
-        "balanced": dict(training.after),
-        "pixels": {"mean": training.pixel_mean, "std": training.pixel_std},
-    }
-    if config.model.pretrained is not None:
-        ray.get(_check_pretrained.remote(work))
-    begin(run, config, facts)
-    plan = Plan(
+
+
+def plan_of(config: TrainConfig) -> Plan:
+    """In which order a run meets its faces, and what becomes of them on the way."""
+    return Plan(
         batch_size=config.training.batch_size,
         window=max(1, config.training.shuffle_bytes // FACE_BYTES),
         seed=config.seed,
         augment=config.augment,
     )
+
+
+def learn(run: storage.Store, held: Lease, work: Work, faces: Faces, plan: Plan) -> Progress:
+    """How far the run is, once it has been trained from its newest checkpoint to its end.
+
+    Raises:
+        ArithmeticError: a loss was not finite.
+        LostError: another has taken the run over.
+    """
     progress = workers.progress_of(run.uri)
-    if progress.step < work.last_step and not progress.ended:
-        if progress.step:
-            logger.info("going on from step %d of %d", progress.step, work.last_step)
-        metrics.forget(run, progress.step)
-        seen = epochs_after(progress.step, work.count, config.training.batch_size)
-        with watching.watching(run, config.training, seen):
-            workers.run_to_end(work, training.faces, plan, held)
-        progress = workers.progress_of(run.uri)
-        check_ended(run, progress, work.last_step)
-    held.guard.check()
-    epochs = metrics.compose(run, progress.step)
-    if config.training.tensorboard:
-        where = capacity.where_work_is_done()
-        ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
-    sides = ("validation",) if part else ("validation", "test")
-    return finish(work, run, data, progress, facts, epochs, (training.faces, plan), sides)
+    if progress.step == work.last_step or progress.ended:
+        return progress
+    training = work.config.training
+    if progress.step:
+        logger.info("going on from step %d of %d", progress.step, work.last_step)
+    metrics.forget(run, progress.step)
+    seen = epochs_after(progress.step, work.count, training.batch_size)
+    with watching.watching(run, training, seen):
+        workers.run_to_end(work, faces, plan, held)
+    progress = workers.progress_of(run.uri)
+    check_ended(run, progress, work.last_step)
+    return progress
 
 
 def check_ended(run: storage.Store, progress: Progress, last_step: int) -> None:

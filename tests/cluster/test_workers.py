@@ -1,0 +1,47 @@
+"""How a worker group is ended by a task that is itself being cancelled."""
+
+import time
+from pathlib import Path
+
+import pytest
+import ray
+
+from fer_ray.cluster import workers
+from tests.drill.runs import wait_for
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+@ray.remote(num_cpus=0)
+def _group(told: Path) -> None:
+    """Stands for a trainer: it goes on until it is interrupted, and says so."""
+    (told / "began").touch()
+    try:
+        while True:
+            time.sleep(0.02)
+    except BaseException:
+        (told / "interrupted").touch()
+        raise
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _owner(told: Path) -> None:
+    """Waits for its group as ``run_to_end`` does, and ends it when it is cancelled."""
+    group = _group.remote(told)
+    try:
+        while not ray.wait([group], timeout=0.2)[0]:
+            pass
+    except BaseException:
+        workers._end(group)
+        (told / "ended").touch()
+        raise
+
+
+def test_a_cancelled_owner_ends_its_group_though_ray_interrupts_it_again(tmp_path: Path) -> None:
+    owner = _owner.remote(tmp_path)
+    wait_for((tmp_path / "began").exists, "the group")
+    ray.cancel(owner, recursive=False)
+    wait_for((tmp_path / "ended").exists, "the group's end")
+    assert (tmp_path / "interrupted").exists()
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(owner)

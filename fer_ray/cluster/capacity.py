@@ -27,7 +27,7 @@ def check_resources(settings: ClusterConfig) -> None:
         ValueError: it has not, or did not place them in that time; says what is missing.
     """
     if not joins():
-        _check_totals(settings)
+        check_totals(settings)
     if settings.fewest_workers < settings.most_workers:
         _check_a_node_alone(settings)
     workers = [worker_resources(settings)] * settings.fewest_workers
@@ -37,7 +37,7 @@ def check_resources(settings: ClusterConfig) -> None:
             return
         logger.info("waiting for the cluster to place %d worker(s)", len(workers))
         if not group.wait(settings.resource_timeout_s):
-            _check_totals(settings)
+            check_totals(settings)
             raise ValueError(
                 f"cluster.num_workers must be what the cluster can place within"
                 f" cluster.resource_timeout_s ({settings.resource_timeout_s:g} s), got"
@@ -45,6 +45,27 @@ def check_resources(settings: ClusterConfig) -> None:
             )
     finally:
         remove_placement_group(group)
+
+
+def check_totals(settings: ClusterConfig) -> None:
+    """Return if the cluster, were it idle, has enough for the smallest worker group.
+
+    Raises:
+        ValueError: it has not; says what is missing.
+    """
+    has, workers = _cluster_has(), settings.fewest_workers
+    if settings.use_gpu and has.get("GPU", 0) < workers:
+        raise ValueError(
+            f"cluster.num_workers must be at most the GPUs there are ({has.get('GPU', 0):g}) with"
+            f" cluster.use_gpu, got {workers}"
+        )
+    if has.get("CPU", 0) < workers * settings.cpus_per_worker + DATA_CPUS:
+        room = math.floor(max(0.0, has.get("CPU", 0) - DATA_CPUS) * 100 / workers) / 100
+        raise ValueError(
+            f"cluster.cpus_per_worker must be at most {room:g} for {workers} worker(s): there are"
+            f" {has.get('CPU', 0):g} CPUs and Ray Data needs {DATA_CPUS} of them,"
+            f" got {settings.cpus_per_worker:g}"
+        )
 
 
 def workers_wanted(settings: ClusterConfig) -> int | tuple[int, int]:
@@ -129,20 +150,3 @@ def _check_a_node_alone(settings: ClusterConfig) -> None:
 def _cluster_has() -> dict[str, float]:
     has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return has
-
-
-def _check_totals(settings: ClusterConfig) -> None:
-    """Raise with the arithmetic if the cluster, were it idle, has too little."""
-    has, workers = _cluster_has(), settings.fewest_workers
-    if settings.use_gpu and has.get("GPU", 0) < workers:
-        raise ValueError(
-            f"cluster.num_workers must be at most the GPUs there are ({has.get('GPU', 0):g}) with"
-            f" cluster.use_gpu, got {workers}"
-        )
-    if has.get("CPU", 0) < workers * settings.cpus_per_worker + DATA_CPUS:
-        room = math.floor(max(0.0, has.get("CPU", 0) - DATA_CPUS) * 100 / workers) / 100
-        raise ValueError(
-            f"cluster.cpus_per_worker must be at most {room:g} for {workers} worker(s): there are"
-            f" {has.get('CPU', 0):g} CPUs and Ray Data needs {DATA_CPUS} of them,"
-            f" got {settings.cpus_per_worker:g}"
-        )

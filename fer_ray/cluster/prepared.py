@@ -144,9 +144,12 @@ def side_blocks(prepared: Prepared, side: str) -> Faces:
     return Faces(blocks, [file["rows"] for file in files])
 
 
-@ray.remote
-def _read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
-    """The rows of one file, if its content is what the manifest says."""
+def read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
+    """The rows of one file, as its manifest describes it in ``file``.
+
+    Raises:
+        ValueError: its content is not what the manifest says, or no faces.
+    """
     content = store(uri, setting).read_bytes(file["name"])
     if hashlib.sha256(content).hexdigest() != file["sha256"]:
         raise ValueError(
@@ -160,6 +163,11 @@ def _read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
             f"{setting} must hold a prepared dataset of faces, got {file['name']} of {uri}:"
             f" {error}{_mend(setting)}"
         ) from error
+
+
+@ray.remote
+def _read_part(uri: str, setting: str, file: Mapping[str, Any]) -> pa.Table:
+    return read_part(uri, setting, file)
 
 
 def faces_of(content: bytes, rows: int) -> pa.Table:

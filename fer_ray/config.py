@@ -1,8 +1,9 @@
-"""Every setting: its meaning, its default, its range.
+"""The settings of data, training and cluster: their meaning, defaults and ranges.
 
-A setting lives in one section, has one default and one meaning. Sections are frozen and refuse
-unknown keys; what one section cannot know of another is checked by the job's whole.
-Nothing heavy is imported here: wrong settings are told before Ray or TensorFlow load.
+What one job alone takes stands in a room of its own beside this one. A setting lives in one
+section, has one default and one meaning. Sections are frozen and refuse unknown keys; what one
+section cannot know of another is checked by the job's whole. Nothing heavy is imported here: wrong
+settings are told before Ray or TensorFlow load.
 """
 
 import math
@@ -38,12 +39,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Uri = Annotated[str, AfterValidator(absolute)]
 
 
-_RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 def _as_run_name(name: str | None) -> str | None:
     """``name``, if it can be a folder's name in any storage."""
-    if name is not None and not re.fullmatch(_RUN_NAME, name):
+    if name is not None and not re.fullmatch(RUN_NAME, name):
         raise ValueError(
             "must be up to 100 letters, digits, dots, dashes or underscores, and begin with one"
             " of the first two"
@@ -363,49 +364,6 @@ class EvaluateConfig(Section):
     )
 
 
-class ModelToEvaluate(EvaluateConfig):
-    """Which model is scored, on which faces, and against which others."""
-
-    model: str | None = Field(
-        None,
-        description="The model: a run's name under storage.uri, a run's folder, or a .keras file,"
-        " by path or URI.",
-    )
-    side: Literal["train", "validation", "test", "all"] = Field(
-        "test", description="The faces that are scored: of one side, or 'all'."
-    )
-    against: tuple[str, ...] = Field(
-        (),
-        description="Other models, named as 'model' is, scored on the same faces and compared with"
-        " it: one, or a list in brackets.",
-    )
-
-    @field_validator("against", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            names = value.removeprefix("[").removesuffix("]").split(",")
-            return tuple(name for one in names if (name := one.strip(" '\"")))
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("model", "against")
-    @classmethod
-    def _absolute(cls, value: Any) -> Any:
-        return tuple(map(_named, value)) if isinstance(value, tuple) else value and _named(value)
-
-    @model_validator(mode="after")
-    def _model_is_named(self) -> Self:
-        if self.model is None:
-            raise ValueError("evaluate.model must name the model to score, got none")
-        return self
-
-
-def _named(model: str) -> str:
-    """A model's name: a run's as it is, a path made absolute."""
-    is_run = re.fullmatch(_RUN_NAME, model) and not model.endswith(".keras")
-    return model if is_run else str(absolute(model))
-
-
 class JobConfig(Section):
     """What every job takes."""
 
@@ -458,36 +416,6 @@ class NamedRunConfig(PrepareConfig):
     )
 
 
-class EvaluateJobConfig(NamedRunConfig):
-    """Settings of ``jobs/evaluate.py``."""
-
-    evaluate: ModelToEvaluate = ModelToEvaluate.model_construct()
-
-
-class AuditConfig(Section):
-    """What is looked for in the data, and whether it may stay."""
-
-    near: float = Field(
-        0.97,
-        ge=0.9,
-        le=1,
-        description="Two faces are near duplicates from this correlation on, aligned with each"
-        " other, as they are or mirrored (0.97: measured in fer_ray/faces/near.py).",
-    )
-    strict: bool = Field(
-        False,
-        description="Refuse data (exit code 3) of whose test faces some stand in training: byte for"
-        " byte where split.deduplicate leaves them there, nearly so, mirrored, or as what a made"
-        " face was made from.",
-    )
-
-
-class AuditJobConfig(NamedRunConfig):
-    """Settings of ``jobs/audit.py``."""
-
-    audit: AuditConfig = AuditConfig()
-
-
 class TrainConfig(NamedRunConfig):
     """Settings of ``jobs/train.py``."""
 
@@ -514,53 +442,3 @@ class TrainConfig(NamedRunConfig):
                 f" ({self.cluster.most_workers}), got {self.training.batch_size}"
             )
         return self
-
-
-class DoctorConfig(JobConfig):
-    """Settings of ``jobs/doctor.py``."""
-
-    storage: StorageConfig = StorageConfig()
-    run: RunName = Field(None, description="The name of the run to look at, under storage.uri.")
-
-    @model_validator(mode="after")
-    def _run_is_named(self) -> Self:
-        if self.run is None:
-            raise ValueError("run must name the run to look at, got none")
-        return self
-
-
-class SubmitSection(Section):
-    """Which job runs on which cluster."""
-
-    command: str | None = Field(
-        None, min_length=1, description="What the cluster runs; better: the words behind '--'."
-    )
-    address: str | None = Field(
-        None,
-        description="The cluster's dashboard, such as http://HEAD:8265; else what"
-        " RAY_API_SERVER_ADDRESS or RAY_ADDRESS name, or a cluster on this machine.",
-    )
-    id: RunName = Field(
-        None,
-        description="The job's name on its cluster: one that is there is attached to. A new one is"
-        " made up when none is given.",
-    )
-    working_dir: str | None = Field(
-        None,
-        description="A folder that is uploaded and that the job runs in; none: the image's own.",
-    )
-    patience_s: float = Field(
-        120, ge=0, description="How long a cluster that does not answer is asked again; seconds."
-    )
-
-    @model_validator(mode="after")
-    def _command_is_given(self) -> Self:
-        if self.command is None:
-            raise ValueError("submit.command must be what the cluster runs (behind '--'), got none")
-        return self
-
-
-class SubmitConfig(JobConfig):
-    """Settings of ``jobs/submit.py``."""
-
-    submit: SubmitSection = SubmitSection.model_construct()

@@ -11,7 +11,7 @@ interrupted, 2 when a setting is wrong or the input unusable, 3 with --audit.str
 stand in training.
 """
 
-from fer_ray.config import AuditJobConfig
+from fer_ray.inspection import AuditJobConfig
 from fer_ray.job import Outcome, run
 
 

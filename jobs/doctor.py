@@ -11,7 +11,7 @@ damaged, 1 when looking failed, 2 when there is no such run, 3 when something is
 
 import sys
 
-from fer_ray.config import DoctorConfig
+from fer_ray.inspection import DoctorConfig
 from fer_ray.job import Outcome, run
 
 

@@ -11,7 +11,7 @@ done), 1 when that failed or was interrupted, 2 when a setting is wrong or the i
 when another process is at work on the run of that name.
 """
 
-from fer_ray.config import EvaluateJobConfig
+from fer_ray.evaluation import EvaluateJobConfig
 from fer_ray.job import Outcome, run
 
 

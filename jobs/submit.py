@@ -10,8 +10,8 @@ lost. A job of the same --submit.id that is there is attached to, not started ag
 behind -- are is run by the cluster's shell, in the image's folder or in --submit.working_dir.
 """
 
-from fer_ray.config import SubmitConfig
 from fer_ray.job import Outcome, run
+from fer_ray.submission import SubmitConfig
 
 
 def main(config: SubmitConfig) -> Outcome:

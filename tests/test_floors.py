@@ -190,7 +190,7 @@ def test_the_help_of_every_job_loads_neither_ray_nor_tensorflow() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_is_named_after_its_idea_and_small(room: str) -> None:
     assert room.rpartition(".")[2] not in {"utils", "util", "helpers", "common", "misc", "base"}
-    if room != "fer_ray.config":  # every setting there is, in one place
+    if room != "fer_ray.config":  # all that a run is made of, in one place
         lines = len(FILES[room].read_text(encoding="utf-8").splitlines())
         assert lines <= MAX_LINES, f"{room} must be at most {MAX_LINES} lines, got {lines}"
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fer_ray.config import DoctorConfig, EvaluateJobConfig, JobConfig, PrepareConfig, TrainConfig
+from fer_ray.config import JobConfig, PrepareConfig, TrainConfig
+from fer_ray.evaluation import EvaluateJobConfig
+from fer_ray.inspection import DoctorConfig
 from fer_ray.settings import SettingsError, parse, recipe_names
 
 

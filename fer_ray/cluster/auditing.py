@@ -16,13 +16,13 @@ from tqdm import tqdm
 from fer_ray.cluster.everyone import everyone
 from fer_ray.cluster.lookup import by_id
 from fer_ray.cluster.owning import conducted, owned
-from fer_ray.config import AuditJobConfig
 from fer_ray.faces import audit as faces
 from fer_ray.faces import near
 from fer_ray.faces.exhibits import exhibits
 from fer_ray.faces.near import PAIRS, Prints
 from fer_ray.faces.overlap import pair_rows
 from fer_ray.faces.sheets import data_uri
+from fer_ray.inspection import AuditJobConfig
 from fer_ray.job import Outcome
 from fer_ray.runs import audit_page, audit_words, layout, record, storage
 from fer_ray.runs.lease import Lease

@@ -11,7 +11,7 @@ from fer_ray.cluster.models import Model
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.source import DEMO
 from fer_ray.cluster.stream import Faces
-from fer_ray.config import EvaluateJobConfig
+from fer_ray.evaluation import EvaluateJobConfig
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.job import Outcome
 from fer_ray.runs import comparing, layout, record, scores, storage

@@ -16,10 +16,11 @@ import ray
 from fer_ray.cluster import dataset, prepared, reading, source
 from fer_ray.cluster.ranges import in_order, rows_of
 from fer_ray.cluster.stream import Faces
-from fer_ray.config import AuditJobConfig, PrepareConfig, SplitConfig
+from fer_ray.config import PrepareConfig, SplitConfig
 from fer_ray.faces import sides
 from fer_ray.faces.rows import SCHEMA
 from fer_ray.faces.sides import Census
+from fer_ray.inspection import AuditJobConfig
 from fer_ray.runs.layout import SIDES
 
 

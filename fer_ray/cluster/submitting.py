@@ -14,9 +14,9 @@ from typing import Any
 import ray.exceptions
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from fer_ray.config import SubmitConfig
 from fer_ray.job import Outcome
 from fer_ray.runs import layout
+from fer_ray.submission import SubmitConfig
 
 _TOLD = {"status", "job", "seconds"}  # what every outcome of ours has
 _LOOK_EVERY_S = 2.0

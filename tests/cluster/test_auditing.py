@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fer_ray.cluster import auditing, dataset
-from fer_ray.config import AuditJobConfig, PrepareConfig
+from fer_ray.config import PrepareConfig
 from fer_ray.faces import demo
+from fer_ray.inspection import AuditJobConfig
 from fer_ray.job import Outcome
 from fer_ray.runs import layout
 from tests.parquet_faces import noise, write_faces

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from fer_ray.cluster import evaluating, models, training
-from fer_ray.config import EvaluateJobConfig, TrainConfig
+from fer_ray.config import TrainConfig
+from fer_ray.evaluation import EvaluateJobConfig
 from fer_ray.faces import demo
 from fer_ray.job import Outcome
 from fer_ray.runs import layout

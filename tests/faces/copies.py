@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
-from fer_ray.config import AuditConfig
 from fer_ray.faces import demo, near
 from fer_ray.faces.near import Prints
 from fer_ray.faces.rows import face_table
+from fer_ray.inspection import AuditConfig
 
 COPIES = 1_500
 DIFFERENT = 4_200  # drawn faces, all of whose pairs are compared

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 
-from fer_ray.config import AuditJobConfig
 from fer_ray.faces import audit, demo, sheets
 from fer_ray.faces.exhibits import exhibits
 from fer_ray.faces.near import Prints, near_pairs
 from fer_ray.faces.overlap import pair_rows
 from fer_ray.faces.rows import images_of
+from fer_ray.inspection import AuditJobConfig
 from fer_ray.runs import audit_page, audit_words, layout, record
 from fer_ray.runs.storage import Store, store
 from tests.faces.test_audit import NO_FACE, people, planted

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fer_ray.config import DoctorConfig
+from fer_ray.inspection import DoctorConfig
 from fer_ray.runs import champion, layout
 from fer_ray.runs.champion import Entry, How, Standing
 from fer_ray.runs.storage import Store, store

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fer_ray.cluster.progress import Best, Progress, best_of
-from fer_ray.config import AuditJobConfig, EvaluateJobConfig, NamedRunConfig, TrainConfig
+from fer_ray.config import NamedRunConfig, TrainConfig
+from fer_ray.evaluation import EvaluateJobConfig
+from fer_ray.inspection import AuditJobConfig
 from fer_ray.runs import checkpoint, doctor, findings, lease, metrics, record
 from fer_ray.runs.faults import StorageError
 from fer_ray.runs.findings import Diagnosis

@@ -20,7 +20,10 @@ from tests.drill.runs import Run, wait_for
 from tests.flaky import Flaky
 from tests.ray_head import RAY, ROOT
 from tests.s3_server import S3, point_at
+from tests.scraped import Figures, scraping
+from tests.scraped import figures as scraped
 
+REPORTS_S = 4  # between two reports of a process to its node's agent, which forgets after two
 SMALL = {"data.demo_faces": "1200", "training.epochs": "4"}
 TRAIN = ("python", "jobs/train.py")
 
@@ -35,7 +38,7 @@ def place(s3_server: S3) -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def cluster(place: Place) -> Iterator[dict[str, str]]:
     """The environment of who may use the cluster."""
-    with place.cluster() as there:
+    with place.cluster(RAY_metrics_report_interval_ms=f"{REPORTS_S}000") as there:
         yield there
 
 
@@ -80,21 +83,22 @@ def test_a_cluster_takes_no_job_from_who_has_no_token(cluster: dict[str, str]) -
 
 
 @pytest.fixture(scope="module")
-def calm(place: Place, cluster: dict[str, str]) -> tuple[Run, dict[str, Any], str]:
-    """A run that was submitted: the run, its outcome, and all that ``ray`` told."""
+def calm(place: Place, cluster: dict[str, str]) -> "Calm":
+    """A run that was submitted: the run, its outcome, all that ``ray`` told and the head showed."""
     run = place.run("calm", **SMALL)
-    code, outcome, told = submitted(cluster, *run.flags())
+    with scraping(place.metrics_port) as seen:
+        code, outcome, told = submitted(cluster, *run.flags())
     assert (code, outcome["status"]) == (0, "done"), told
-    return run, outcome, told
+    return run, outcome, told, seen
 
 
-Calm = tuple[Run, dict[str, Any], str]
+Calm = tuple[Run, dict[str, Any], str, list[Figures]]
 
 
 def test_a_submitted_job_trains_into_object_storage_and_a_joined_one_finds_it_done(
     calm: Calm, cluster: dict[str, str], s3_server: S3
 ) -> None:
-    run, outcome, told = calm
+    run, outcome, told, _ = calm
     kept = {entry.key for entry in run.folder.listing()}
     assert {layout.OUTCOME, layout.CONFIG, layout.METRICS} <= kept
     assert f"{layout.MODEL}/{layout.MODEL_FILE}" in kept
@@ -106,6 +110,28 @@ def test_a_submitted_job_trains_into_object_storage_and_a_joined_one_finds_it_do
     code, again = run.outcome(timeout_s=120)
     assert (code, again["status"]) == (0, "already_done"), run.errors()
     assert again["metrics"] == outcome["metrics"]
+
+
+def test_prometheus_sees_a_runs_figures_as_long_as_it_lasts(calm: Calm, place: Place) -> None:
+    run, outcome, _, seen = calm
+    there = [look for look in seen if look]
+    last = run.epochs()[-1]
+    figures = {
+        "refused_rows": outcome["refused_rows"],
+        "planned_epochs": int(SMALL["training.epochs"]),
+        "epoch": last["epoch"],
+        "images_per_second": last["images_per_s"],
+        "training_loss": last["train"]["loss"],
+        "validation_loss": last["validation"]["loss"],
+        "validation_accuracy": last["validation"]["accuracy"],
+        "validation_macro_f1": last["validation"]["macro_f1"],
+        "checkpoint_wait_seconds": last["save_wait_s"],
+    }
+    assert there[-1] == {(f"ray_fer_ray_{name}", "calm"): one for name, one in figures.items()}
+    told_once = ("ray_fer_ray_planned_epochs", "calm")
+    looks = "".join("x" if told_once in look else " " for look in seen)
+    assert " " not in looks.strip()  # Ray forgets what is not set again
+    wait_for(lambda: not scraped(place.metrics_port), "the end of its figures", 10 * REPORTS_S)
 
 
 def reach(run: Run, ahead: int) -> int:

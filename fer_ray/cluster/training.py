@@ -15,6 +15,7 @@ from fer_ray.cluster import (
     balancing,
     capacity,
     dataset,
+    gauges,
     prepared,
     tensorboard,
     watching,
@@ -40,11 +41,12 @@ class Part:
     """What a run is given that is one of a sweep's: the faces that all share.
 
     Such a run waits for room on the cluster as long as it takes, and leaves the test side to the
-    sweep's winner.
+    sweep's winner. Other sweeps have runs of its name.
     """
 
     data: prepared.Prepared
     faces: balancing.TrainingFaces
+    sweep: str
 
 
 def train(config: TrainConfig) -> Outcome:
@@ -93,14 +95,21 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
         ray.get(_check_pretrained.remote(work))
     begin(run, config, facts)
     plan = plan_of(config)
-    progress = learn(run, held, work, training.faces, plan)
-    held.guard.check()
-    epochs = metrics.compose(run, progress.step)
-    if config.training.tensorboard:
-        where = capacity.where_work_is_done()
-        ray.get(tensorboard.write_events.options(scheduling_strategy=where).remote(run.uri, epochs))
-    sides = ("validation",) if part else ("validation", "test")
-    return finish(work, run, data, progress, facts, epochs, (training.faces, plan), sides)
+    told = {
+        "fer_ray_refused_rows": facts["refused_rows"],
+        "fer_ray_planned_epochs": config.training.epochs,
+    }
+    name = f"{part.sweep}/{config.run}" if part else str(config.run)
+    with gauges.shown(name, told) as tell:
+        progress = learn(run, held, work, training.faces, plan, tell)
+        held.guard.check()
+        epochs = metrics.compose(run, progress.step)
+        if config.training.tensorboard:
+            where = capacity.where_work_is_done()
+            writing = tensorboard.write_events.options(scheduling_strategy=where)
+            ray.get(writing.remote(run.uri, epochs))
+        sides = ("validation",) if part else ("validation", "test")
+        return finish(work, run, data, progress, facts, epochs, (training.faces, plan), sides)
 
 
 def work_of(
@@ -131,8 +140,23 @@ def plan_of(config: TrainConfig) -> Plan:
     )
 
 
-def learn(run: storage.Store, held: Lease, work: Work, faces: Faces, plan: Plan) -> Progress:
+def learn(
+    run: storage.Store,
+    held: Lease,
+    work: Work,
+    faces: Faces,
+    plan: Plan,
+    tell: watching.Tell | None = None,
+) -> Progress:
     """How far the run is, once it has been trained from its newest checkpoint to its end.
+
+    Args:
+        run: its folder.
+        held: the hold on it.
+        work: what its workers are told.
+        faces: that are trained on.
+        plan: in which order.
+        tell: is handed each epoch that it trains.
 
     Raises:
         ArithmeticError: a loss was not finite.
@@ -146,7 +170,7 @@ def learn(run: storage.Store, held: Lease, work: Work, faces: Faces, plan: Plan)
         logger.info("going on from step %d of %d", progress.step, work.last_step)
     metrics.forget(run, progress.step)
     seen = epochs_after(progress.step, work.count, training.batch_size)
-    with watching.watching(run, training, seen):
+    with watching.watching(run, training, seen, tell):
         workers.run_to_end(work, faces, plan, held)
     progress = workers.progress_of(run.uri)
     check_ended(run, progress, work.last_step)

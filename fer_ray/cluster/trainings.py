@@ -26,14 +26,14 @@ class Trainings:
         self._begun: dict[int, ray.ObjectRef[None]] = {}
 
     def start(
-        self, number: int, config: TrainConfig, data: Prepared, shared: Any
+        self, number: int, config: TrainConfig, data: Prepared, shared: Any, sweep: str
     ) -> "list[ray.ObjectRef[None]]":
         """A trial's training: one that runs goes on, and is not begun again."""
         before = self._begun.get(number)
         if before is None or ray.wait([before], timeout=0)[0]:
             where = capacity.where_work_is_done()
             self._begun[number] = _fit.options(scheduling_strategy=where).remote(
-                config, data, shared
+                config, data, shared, sweep
             )
         return [self._begun[number]]
 
@@ -56,8 +56,8 @@ def _kill(task: "ray.ObjectRef[None]") -> None:
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def _fit(config: TrainConfig, data: Prepared, shared: Any) -> None:
+def _fit(config: TrainConfig, data: Prepared, shared: Any, sweep: str) -> None:
     """The run itself."""
     logging.getLogger("fer_ray").setLevel(logging.INFO)  # for the run's own log
     faces = ray.get(shared.training.remote(config))
-    training.fit(config, training.Part(data, faces))
+    training.fit(config, training.Part(data, faces, sweep))

@@ -101,7 +101,9 @@ def run(given: dict[str, Any], task: Task) -> None:
         telling.end()
         return
     folder = storage.store(uris.join(config.storage.uri, str(config.run)))
-    begun = task.trainings.start.remote(trial.number, config, task.data, task.shared)
+    begun = task.trainings.start.remote(
+        trial.number, config, task.data, task.shared, str(task.config.run)
+    )
     (fitted,) = ray.get(begun)
     try:
         while not ray.wait([fitted], timeout=LOOK_EVERY_S)[0]:

@@ -1,8 +1,8 @@
-"""For the person watching: a line for each epoch, told from what the run has written."""
+"""For who is watching, a person or Prometheus: each epoch, told from what the run has written."""
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,19 @@ LOOK_EVERY_S = 1.0
 logger = logging.getLogger(__name__)
 
 
+Tell = Callable[[Mapping[str, Any]], None]
+
+
 @contextmanager
-def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
-    """Log each epoch after the ``seen`` first as soon as its metrics are there, from a thread."""
+def watching(
+    run: Store, training: TrainingConfig, seen: int, tell: Tell | None = None
+) -> Iterator[None]:
+    """Log each epoch after the ``seen`` first as soon as its metrics are there, from a thread.
+
+    ``tell``, if there is one, is handed them too, in that thread.
+    """
     done = threading.Event()
-    thread = threading.Thread(target=_follow, args=(run, training, seen, done), daemon=True)
+    thread = threading.Thread(target=_follow, args=(run, training, seen, tell, done), daemon=True)
     thread.start()
     try:
         yield
@@ -29,12 +37,16 @@ def watching(run: Store, training: TrainingConfig, seen: int) -> Iterator[None]:
         thread.join()
 
 
-def _follow(run: Store, training: TrainingConfig, seen: int, done: threading.Event) -> None:
+def _follow(
+    run: Store, training: TrainingConfig, seen: int, tell: Tell | None, done: threading.Event
+) -> None:
     while True:
         last = done.wait(LOOK_EVERY_S)
         try:
             for epoch in metrics.read_all(run, after=seen):
                 seen = epoch["epoch"]
+                if tell:
+                    tell(epoch)
                 logger.info("%s", line(epoch, training))
         except StorageError as error:  # the workers' business; the next look may go well
             logger.warning("no news of the run: %s", error)

@@ -117,7 +117,7 @@ def _scores(task: Task, won: TrainConfig, run_uri: str) -> Mapping[str, Any]:
             }
         )
         faces = ray.get(task.shared.training.remote(named))
-        part = training.Part(task.data, faces)
+        part = training.Part(task.data, faces, str(task.config.run))
         training.fit(named, part)
         run_uri = uris.join(task.folder, layout.RETRAINED)
     where = capacity.where_work_is_done()

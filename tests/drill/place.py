@@ -19,6 +19,7 @@ class Place:
         self.server, self.relay = server, relay
         self.storage = f"s3://{server.bucket()}/runs"
         self.nodes: list[Node] = []
+        self.metrics_port = free_port()  # the head's
 
     @contextmanager
     def cluster(self, nodes: int = 1, cpus: int = 2, **variables: str) -> Iterator[dict[str, str]]:
@@ -42,6 +43,7 @@ class Place:
             "--port=0",
             "--num-cpus=0",
             "--include-dashboard=true",
+            f"--metrics-export-port={self.metrics_port}",
             *ports,
             MEMORY,
         )

@@ -43,6 +43,16 @@ def test_every_object_is_valid_and_safe(everything: dict[str, Objects]) -> None:
     assert told == set()
 
 
+def test_every_object_stands_in_the_namespace(everything: dict[str, Objects]) -> None:
+    elsewhere = {
+        f"{name}: {one['kind']} {one['metadata']['name']}"
+        for name, objects in everything.items()
+        for one in objects
+        if one["kind"] != "Namespace" and one["metadata"].get("namespace") != "fer-ray"
+    }
+    assert elsewhere == set()
+
+
 def test_images_say_which_version_they_hold(everything: dict[str, Objects]) -> None:
     version = f"registry.example/fer-ray:0.1.0-ray{locked('ray')}"
     images = {

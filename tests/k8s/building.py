@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.k8s import fields, rules
+from tests.k8s import fields, monitoring, rules
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -68,3 +68,4 @@ def faults(one: dict[str, Any]) -> Iterator[str]:
         except kubernetes_validate.SchemaNotFoundError:
             yield f"{kind} has no schema"
     yield from rules.ours(one, locked("ray"))
+    yield from monitoring.faults(one)

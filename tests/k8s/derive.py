@@ -1,34 +1,87 @@
-"""``python -m tests.k8s.derive CRD.yaml …``: what manifests of Ray's kinds may say, as one table.
+"""What manifests of other people's kinds may say, as compact tables.
 
-KubeRay's definitions weigh megabytes, most of it prose and pods that are described many times over.
-The table keeps fields, types, enumerations and required keys, every distinct part once.
+``python -m tests.k8s.derive ray CRD.yaml …`` reads KubeRay's definitions: megabytes, most of them
+prose and pods that are described many times over. ``python -m tests.k8s.derive prometheus`` reads
+what the package ``cloudcoil-models-prometheus-operator`` (0.80.1.0) made of the Prometheus
+operator's. A table keeps fields, types, enumerations, patterns and required keys, every distinct
+part once.
 """
 
 import hashlib
+import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-TABLE = Path(__file__).with_name("ray_fields.json")
-_KEPT = ("type", "enum", "required", "x-kubernetes-int-or-string", "minimum", "maxLength")
+RAY, PROMETHEUS = TABLES = tuple(
+    Path(__file__).with_name(f"{name}_fields.json") for name in ("ray", "prometheus")
+)
+MODELS = "cloudcoil.models.prometheus_operator.v1"
+_KEPT = (
+    "type",
+    "enum",
+    "required",
+    "x-kubernetes-int-or-string",
+    "minimum",
+    "maxLength",
+    "pattern",
+)
 
 
-def write(definitions: Sequence[Path], table: Path) -> None:
-    """Write the table of some definitions."""
+def write(kinds: Mapping[str, dict[str, Any]], table: Path) -> None:
+    """Write the table of some kinds, of which the schemas of ``spec`` are given."""
     parts: dict[str, Any] = {}
+    named = {kind: _part(schema, parts) for kind, schema in kinds.items()}
+    table.write_text(json.dumps({"kinds": named, "parts": parts}, separators=(",", ":")) + "\n")
+
+
+def of_definitions(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """The schemas in CustomResourceDefinitions, by kind such as ``ray.io/v1 RayCluster``."""
     kinds = {}
-    for path in definitions:
+    for path in paths:
         definition = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
         for version in definition["versions"]:
             if version["storage"]:
                 schema = version["schema"]["openAPIV3Schema"]
                 api = f"{definition['group']}/{version['name']} {definition['names']['kind']}"
-                kinds[api] = _part(schema["properties"]["spec"], parts)
-    table.write_text(json.dumps({"kinds": kinds, "parts": parts}, separators=(",", ":")) + "\n")
+                kinds[api] = schema["properties"]["spec"]
+    return kinds
+
+
+def of_models() -> dict[str, dict[str, Any]]:
+    """The schemas in pydantic models of the Prometheus operator's kinds."""
+    models = importlib.import_module(MODELS)
+    kinds = {}
+    for kind in ("PodMonitor", "PrometheusRule"):
+        schema = getattr(models, f"{kind}Spec").model_json_schema()
+        kinds[f"monitoring.coreos.com/v1 {kind}"] = _whole(schema, schema["$defs"])
+    return kinds
+
+
+def _whole(schema: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema`` as a CustomResourceDefinition has it: in one piece, null never said."""
+    if "$ref" in schema:
+        schema = named[schema["$ref"].removeprefix("#/$defs/")]
+    said = [_whole(one, named) for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    if len(said) == 1:
+        return said[0]
+    if said:
+        assert {one["type"] for one in said} == {"integer", "string"}, said
+        return {"x-kubernetes-int-or-string": True}
+    whole = {key: schema[key] for key in _KEPT if key in schema}
+    if "const" in schema:
+        whole["enum"] = [schema["const"]]
+    if "properties" in schema:
+        fields = schema["properties"].items()
+        whole["properties"] = {name: _whole(field, named) for name, field in fields}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            whole[key] = _whole(schema[key], named)
+    return whole
 
 
 def _part(schema: dict[str, Any], parts: dict[str, Any]) -> str:
@@ -47,4 +100,8 @@ def _part(schema: dict[str, Any], parts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    write([Path(name) for name in sys.argv[1:]], TABLE)
+    which, *paths = sys.argv[1:]
+    if which == "ray":
+        write(of_definitions([Path(name) for name in paths]), RAY)
+    else:
+        write(of_models(), PROMETHEUS)

@@ -1,11 +1,12 @@
-"""Whether an object of Ray's kinds says what its definition knows: no more, each of its type."""
+"""Whether an object of a kind that has a definition says what that knows, each of its type."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from tests.k8s.derive import TABLE
+from tests.k8s.derive import TABLES
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -19,8 +20,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
-    return table
+    """All tables as one: a part's name follows from what is in it."""
+    tables = [json.loads(path.read_text(encoding="utf-8")) for path in TABLES]
+    return {key: {**tables[0][key], **tables[1][key]} for key in ("kinds", "parts")}
 
 
 def known(kind: str) -> bool:
@@ -52,6 +54,8 @@ def _faults(value: Any, part: str, path: str) -> Iterator[str]:
         yield f"{path} must be at least {schema['minimum']}, got {value}"
     if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
         yield f"{path} must have at most {schema['maxLength']} characters, got {len(value)}"
+    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        yield f"{path} must match {schema['pattern']}, got {value!r:.60}"
     if isinstance(value, dict):
         yield from _of_object(value, schema, path)
     if isinstance(value, list) and "items" in schema:

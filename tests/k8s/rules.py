@@ -15,6 +15,8 @@ Object = Mapping[str, Any]
 def operators(one: Object) -> Iterator[str]:
     """What KubeRay 1.7 refuses in an object of Ray's kinds."""
     kind, name, spec = one["kind"], one["metadata"]["name"], one["spec"]
+    if kind not in LONGEST_NAME:
+        return
     if len(name) > LONGEST_NAME[kind]:
         yield f"the name of a {kind} must have at most {LONGEST_NAME[kind]} characters, got {name}"
     if kind == "RayCronJob":

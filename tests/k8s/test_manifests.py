@@ -4,7 +4,7 @@ import copy
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import yaml
 
 from tests.k8s import derive
 from tests.k8s.building import K8S, ROOT, built, faults, locked, with_components
-from tests.k8s.mistakes import ALL
+from tests.k8s.mistakes import ALL, put
 from tests.k8s.rules import pods
 
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
@@ -144,27 +144,11 @@ def test_a_schedules_pod_has_one_name_for_its_tick_and_its_training(
     assert named[named.index("--submit.id") + 1] == named[named.index("--run") + 1] == "$(TICK)"
 
 
-def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    """A mistake: ``value`` at a path of fields and numbers; ``...`` takes away what is there."""
-
-    def change(one: dict[str, Any]) -> None:
-        *way, last = [int(part) if part.isdigit() else part for part in path.split("/")]
-        place: Any = one
-        for part in way:
-            place = place[part]
-        if value is ...:
-            del place[last]
-        else:
-            place[last] = value
-
-    return change
-
-
 @pytest.mark.parametrize(("kind", "path", "value"), ALL, ids=[f"{k} {p} {v}" for k, p, v in ALL])
 def test_a_mistake_is_caught(
     everything: dict[str, Objects], kind: str, path: str, value: Any
 ) -> None:
-    overlays = ("gpu with rayjob", "gpu with raycronjob", "gpu")
+    overlays = ("gpu with rayjob", "gpu with raycronjob", "gpu with monitoring", "gpu")
     one = next(one for name in overlays for one in everything[name] if one["kind"] == kind)
     wrong = copy.deepcopy(one)
     put(path, value)(wrong)
@@ -180,11 +164,19 @@ def test_no_secret_is_part_of_a_manifest(everything: dict[str, Objects]) -> None
     assert "Secret" not in named
 
 
-def test_the_table_of_fields_is_what_the_definitions_say(tmp_path: Path) -> None:
+def test_the_table_of_rays_fields_is_what_the_definitions_say(tmp_path: Path) -> None:
     """Where they lie beside the repository; who has no copy has the table."""
     crds = ROOT.parent / "shared" / "k8s" / "crds"
     if not crds.exists():
         pytest.skip(f"{crds.relative_to(ROOT.parent)} is not beside this repository")
     names = ("rayclusters", "rayjobs", "raycronjobs")
-    derive.write([crds / f"ray.io_{name}.yaml" for name in names], tmp_path / "table.json")
-    assert (tmp_path / "table.json").read_bytes() == derive.TABLE.read_bytes()
+    kinds = derive.of_definitions([crds / f"ray.io_{name}.yaml" for name in names])
+    derive.write(kinds, tmp_path / "table.json")
+    assert (tmp_path / "table.json").read_bytes() == derive.RAY.read_bytes()
+
+
+def test_the_table_of_prometheus_fields_is_what_the_models_say(tmp_path: Path) -> None:
+    """Where they are installed; nobody needs them to check a manifest."""
+    pytest.importorskip(derive.MODELS, reason="cloudcoil-models-prometheus-operator is not there")
+    derive.write(derive.of_models(), tmp_path / "table.json")
+    assert (tmp_path / "table.json").read_bytes() == derive.PROMETHEUS.read_bytes()

@@ -7,6 +7,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fer_ray.settings import recipe_names
+from tests.image.dockerfile import context
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
+GPU = [Requirement(line) for line in PROJECT["optional-dependencies"]["gpu"]]
 TEST = [Requirement(line) for line in PROJECT["optional-dependencies"]["test"]]
 RECIPES = ("best", "demo", "honest", "paper")
-TEMPLATES = "fer_ray/runs/templates"
+LARGER = ("requirements-gpu.lock", "requirements-test.lock")  # than requirements.lock
 
 # One requirement: a name, an exact version, perhaps a marker; then SHA-256s and nothing more.
 LOCKED = re.compile(
@@ -59,21 +62,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
     return zipfile.Path(built)
 
 
-def test_a_wheel_holds_the_recipes_and_the_mark_of_types(wheel: zipfile.Path) -> None:
-    assert (wheel / "fer_ray" / "py.typed").exists()
-    for recipe in RECIPES:
-        packed = (wheel / "fer_ray" / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
-        assert packed == (ROOT / f"fer_ray/recipes/{recipe}.yaml").read_text(encoding="utf-8")
-
-
-def test_a_wheel_holds_every_room_and_nothing_else(wheel: zipfile.Path) -> None:
+def test_a_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfile.Path) -> None:
     with zipfile.ZipFile(wheel.root.filename) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    tree = {str(path.relative_to(ROOT)) for path in (ROOT / "fer_ray").rglob("*.py")}
-    assert {name for name in packed if name.endswith(".py")} == tree
-    others = {f"fer_ray/recipes/{recipe}.yaml" for recipe in RECIPES} | {"fer_ray/py.typed"}
-    others |= {str(path.relative_to(ROOT)) for path in (ROOT / TEMPLATES).iterdir()}
-    assert packed - tree == others
+        assert all(archive.read(name) == (ROOT / name).read_bytes() for name in packed)
+    tracked = {str(path) for path in context() if path.is_relative_to("fer_ray")}
+    assert packed == tracked
+    recipes = {f"fer_ray/recipes/{recipe}.yaml" for recipe in RECIPES}
+    assert recipes | {"fer_ray/py.typed"} < packed
 
 
 def test_the_recipes_are_those_of_the_design_and_each_tells_its_story() -> None:
@@ -108,7 +104,7 @@ def locked(name: str) -> Iterator[tuple[str, str, Marker | None]]:
     assert not body[at:].strip(), body[at:]
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", *LARGER])
 def test_a_lock_names_exact_versions_and_hashes_and_no_index(lock: str) -> None:
     assert len(list(locked(lock))) > len(RUNTIME)
     text = (ROOT / lock).read_text(encoding="utf-8")
@@ -118,7 +114,11 @@ def test_a_lock_names_exact_versions_and_hashes_and_no_index(lock: str) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "wanted"),
-    [("requirements.lock", RUNTIME), ("requirements-test.lock", RUNTIME + TEST)],
+    [
+        ("requirements.lock", RUNTIME),
+        ("requirements-gpu.lock", RUNTIME + GPU),
+        ("requirements-test.lock", RUNTIME + TEST),
+    ],
 )
 def test_a_lock_satisfies_what_the_project_asks_for(lock: str, wanted: list[Requirement]) -> None:
     versions: dict[str, set[str]] = {}
@@ -129,17 +129,26 @@ def test_a_lock_satisfies_what_the_project_asks_for(lock: str, wanted: list[Requ
             assert requirement.specifier.contains(exact), f"{requirement} but {lock} has {exact}"
 
 
-def test_both_locks_agree() -> None:
-    runtime, test = (
-        {(name, exact, str(marker)) for name, exact, marker in locked(lock)}
-        for lock in ("requirements.lock", "requirements-test.lock")
+@pytest.mark.parametrize("lock", LARGER)
+def test_a_larger_lock_has_the_smaller_ones_versions(lock: str) -> None:
+    runtime, larger = (
+        {(name, exact) for name, exact, _ in locked(one)} for one in ("requirements.lock", lock)
     )
-    assert {entry[:2] for entry in runtime} <= {entry[:2] for entry in test}
+    names = {name for name, _ in runtime}
+    assert {(name, exact) for name, exact in larger if name in names} == runtime
 
 
-def test_the_image_installs_from_the_lock_and_runs_as_nobody_special() -> None:
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert re.search(r"^FROM python:3\.11\.\d+-slim-bookworm$", text, re.MULTILINE)
-    assert "--require-hashes --requirement /tmp/requirements.lock" in text
-    assert re.findall(r"^USER (.+)$", text, re.MULTILINE)[-1] == "1000"
-    assert "ENTRYPOINT" not in text  # KubeRay gives its own command
+def test_the_gpus_lock_adds_the_cuda_that_tensorflow_asks_for_and_nothing_else() -> None:
+    added = {name: exact for name, exact, _ in locked("requirements-gpu.lock")}
+    for name, _, _ in locked("requirements.lock"):
+        added.pop(name, None)
+    asked = [one for one in map(Requirement, requires("tensorflow") or ()) if extra(one)]
+    assert asked
+    for one in asked:
+        assert one.specifier.contains(added[one.name]), f"{one} but {added[one.name]} is locked"
+    assert [name for name in added if not name.startswith("nvidia-")] == []
+
+
+def extra(requirement: Requirement) -> bool:
+    """Whether TensorFlow asks for it when ``and-cuda`` does."""
+    return 'extra == "and-cuda"' in str(requirement.marker)

@@ -1,0 +1,1 @@
+"""The image without a container engine: what its Dockerfile says."""

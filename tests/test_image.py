@@ -1,13 +1,18 @@
-"""The Dockerfile: what it installs, from where, and as whom."""
+"""The Dockerfile: what it installs, from where, as whom, and what hadolint says of it."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sysconfig
 import tomllib
 from pathlib import PurePosixPath
 
 import pytest
 import yaml
 
-from tests.image.dockerfile import DEVICES, ROOT, context, copied, road
+from tests.image.dockerfile import DEVICES, DOCKERFILE, ROOT, context, copied, road
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 K8S = ROOT / "k8s"
@@ -110,3 +115,21 @@ def test_readme_builds_the_images_that_the_manifests_name() -> None:
         (image,) = yaml.safe_load((K8S / folder / "kustomization.yaml").read_text())["images"]
         named[device] = f"{image['newName']}:{image['newTag']}"
     assert built == named
+
+
+def test_hadolint_finds_only_what_the_dockerfile_says_the_reason_of() -> None:
+    scripts = sysconfig.get_path("scripts")
+    hadolint = shutil.which("hadolint", path=f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    if hadolint is None:
+        assert "CI" not in os.environ, "CI must have hadolint"
+        pytest.skip("linting the Dockerfile takes hadolint")
+    command = [hadolint, "--no-color"]
+    clean = subprocess.run([*command, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (clean.returncode, clean.stdout) == (0, ""), clean.stdout + clean.stderr
+    bare = subprocess.run(
+        [*command, "--format", "json", "--disable-ignore-pragma", DOCKERFILE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert {fault["code"] for fault in json.loads(bare.stdout)} == {"DL3006", "DL3008"}

@@ -1,4 +1,7 @@
-"""The Dockerfile: what it installs, from where, as whom, and what hadolint says of it."""
+"""The Dockerfile: what it installs, from where, as whom, and what hadolint says of it.
+
+``python -m tests.image`` carries its steps out.
+"""
 
 import json
 import os

@@ -1,1 +1,1 @@
-"""The image without a container engine: what its Dockerfile says."""
+"""The image without a container engine: what its Dockerfile says, and its steps carried out."""

@@ -173,6 +173,8 @@ def table(scored: dict[str, list[Scored]], new: "np.ndarray") -> list[str]:
         if BASE in scored and row != BASE:
             gains = repeated.gains(labels, named[row], named[BASE])
             cells += [interval(gains[name]) for name in ("accuracy", "macro_f1")]
+        else:
+            cells += ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

@@ -32,6 +32,7 @@ class Node:
         """
         self._process = subprocess.Popen(
             [*RAY, "start", "--block", *flags],
+            cwd=ROOT,  # where submitted jobs run that bring no folder, as in the image
             env=dict(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
-"""``python -m tests.runs.picture REPORT/index.html``: README's picture of a report, of drawn faces.
+"""``python -m tests.runs.picture {report,sweep} PAGE``: README's pictures.
 
-The run is ``python jobs/train.py``; a report of other faces must never be committed.
+``report`` takes the page of ``python jobs/train.py``, of drawn faces; that of other faces must never
+be committed. ``sweep`` takes a sweep's page, which shows none, and draws its heat map.
 """
 
 import shutil
@@ -9,19 +10,22 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-PICTURE = Path(__file__).with_name("report.png")
 WIDE, TALL = 1120, 1560  # pixels; down to the most confident mistakes
 
 
 def main() -> None:
-    """Have a browser draw the page's beginning."""
-    (page,) = sys.argv[1:]
+    """Have a browser draw a part of the page."""
+    kind, page = sys.argv[1:]
+    picture = Path(__file__).with_name(f"{kind}.png")
     with sync_playwright() as driver:
         found = shutil.which("chromium") or shutil.which("google-chrome")
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": WIDE, "height": TALL})
         tab.goto(f"file://{Path(page).resolve()}")
-        tab.screenshot(path=PICTURE)
+        if kind == "sweep":
+            tab.locator("table.heat").screenshot(path=picture)
+        else:
+            tab.screenshot(path=picture)
         browser.close()
 
 

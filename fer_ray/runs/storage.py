@@ -130,7 +130,7 @@ class Store:
 
         def write() -> None:
             if self.local:
-                _write_beside(Path(self.path(key)), data)
+                write_beside(Path(self.path(key)), data)
                 return
             with self.filesystem.open_output_stream(self.path(key)) as stream:
                 stream.write(data)
@@ -216,8 +216,11 @@ def check_writable(uri: str, setting: str = "storage.uri") -> None:
     there.delete_file(probe)
 
 
-def _write_beside(path: Path, data: bytes) -> None:
-    """Writes a local file under another name, then gives it its own, which takes one instant."""
+def write_beside(path: Path, data: bytes) -> None:
+    """Write a local file under another name, then give it its own, which takes one instant.
+
+    Its content is on the disk by then: a machine that loses power has the old file or the new.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:

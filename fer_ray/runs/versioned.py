@@ -22,7 +22,7 @@ import botocore.config
 import botocore.exceptions
 
 from fer_ray.runs.faults import BusyError, MissingError, StorageError
-from fer_ray.runs.storage import Store
+from fer_ray.runs.storage import Store, write_beside
 
 SETTLE_S = 2.0  # how long after a write without conditions another may still be under way
 _NOBODYS_TAG = '"00000000000000000000000000000000"'
@@ -94,9 +94,7 @@ class _Local:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.read() != after:
                 return None
-            part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
-            part.write_bytes(content)
-            part.replace(self._path)
+            write_beside(self._path, content)
         return Version(content, hashlib.sha256(content).hexdigest())
 
 

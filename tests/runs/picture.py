@@ -1,7 +1,7 @@
 """``python -m tests.runs.picture {report,sweep} PAGE``: README's pictures.
 
-``report`` takes the page of ``python jobs/train.py``, of drawn faces; that of other faces must never
-be committed. ``sweep`` takes a sweep's page, which shows none, and draws its heat map.
+``report`` takes the page of ``python jobs/train.py``, of drawn faces; other faces must never be
+committed. ``sweep`` takes a sweep's page, which shows none, and draws its heat map.
 """
 
 import shutil

@@ -384,3 +384,25 @@ def test_who_may_only_read_reads_the_champion_and_changes_none(s3: S3) -> None:
 def test_no_run_bears_the_name_of_what_lies_beside_the_runs(name: str) -> None:
     with pytest.raises(ValueError, match=f"must not be '{name}', where "):
         DoctorConfig(run=name)
+
+
+def test_on_a_disk_a_pointer_is_there_before_it_gets_its_name(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses power has the old champion or the new one, and no empty file."""
+    crown(local, "one", "first")
+    synced = []
+    sync = os.fsync
+
+    def spy(file: int) -> None:
+        sync(file)
+        name = Path(f"/proc/self/fd/{file}").readlink().name
+        if Path(layout.CHAMPION).name in name:
+            synced.append((os.fstat(file).st_size, champion.read(local).entry))
+
+    monkeypatch.setattr(os, "fsync", spy)
+    crown(local, "two")
+    ((size, entry),) = synced
+    assert size == len(local.read_bytes(layout.CHAMPION))
+    assert entry is not None
+    assert entry.run == "one"

@@ -31,7 +31,7 @@ RECORDS = {
     )
 }
 NETWORK = {"keras", "numpy", "h5py"}  # h5py: the weight files that Keras does not read by itself
-CLUSTER = IMAGES | RECORDS | NETWORK | {"ray", "tensorflow", "tqdm", "optuna", "rich"}
+CLUSTER = IMAGES | RECORDS | NETWORK | {"aiohttp", "ray", "tensorflow", "tqdm", "optuna", "rich"}
 
 # folder: the other folders it may import from, what its import statements may name outside this
 # package, and which heavy libraries may come along (Keras loads its backend, TensorFlow).

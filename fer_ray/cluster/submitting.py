@@ -9,8 +9,10 @@ import json
 import logging
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import aiohttp
 import ray.exceptions
 from ray.job_submission import JobStatus, JobSubmissionClient
 
@@ -20,6 +22,8 @@ from fer_ray.submission import SubmitConfig
 
 _TOLD = {"status", "job", "seconds"}  # what every outcome of ours has
 _LOOK_EVERY_S = 2.0
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +36,34 @@ def submit(config: SubmitConfig) -> Outcome:
 
     Raises:
         ValueError: the cluster asks for another token than the environment has.
-        RuntimeError: the cluster cannot be reached, or refuses the job.
+        RuntimeError: the cluster refuses the job.
+        OSError: the cluster cannot be reached, for as long as that is borne.
     """
     settings = config.submit
     name = settings.id or layout.made_up_name("submit")
-    client = _client(settings.address)
-    _begin(client, name, str(settings.command), settings.working_dir)
+    client = _answered(lambda: _client(settings.address), settings.patience_s)
+    command, folder = str(settings.command), settings.working_dir
+    _answered(lambda: _begin(client, name, command, folder), settings.patience_s)
     try:
         return _ended(client, name, settings.patience_s)
     except KeyboardInterrupt:
         told = f"no longer watched; job {name} goes on: the same command with --submit.id {name}"
         return Outcome(status="interrupted", id=name, error=f"{told} attaches to it again")
+
+
+def _answered(call: Callable[[], T], patience_s: float) -> T:
+    """What ``call`` gives; while the cluster does not answer, or says that it cannot, once more."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return call()
+        except (RuntimeError, OSError) as error:
+            # Ray tells the server's status in its words alone: 4xx is a refusal, which stays.
+            passing = isinstance(error, OSError) or "status code 5" in str(error)
+            if not passing or time.monotonic() >= until:
+                raise
+            logger.warning("the cluster does not answer (%s); asking again", type(error).__name__)
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _client(address: str | None) -> JobSubmissionClient:
@@ -92,8 +113,19 @@ def _ended(client: JobSubmissionClient, name: str, patience_s: float) -> Outcome
                     id=name,
                     error=f"job {name} is lost: its cluster did not answer for {patience_s:g} s",
                 )
+            if _forgotten(client, name):
+                told = f"job {name} is lost: the cluster that answers now knows nothing of it"
+                return Outcome(status="failed", id=name, error=told)
             logger.warning("the cluster does not answer (%s); asking again", type(error).__name__)
         time.sleep(_LOOK_EVERY_S)
+
+
+def _forgotten(client: JobSubmissionClient, name: str) -> bool:
+    """Whether the cluster answers, and the job is none of its own: its head was lost."""
+    try:
+        return not _known(client, name)
+    except (RuntimeError, OSError):
+        return False
 
 
 class _Log:
@@ -106,12 +138,15 @@ class _Log:
     async def show(self) -> None:
         """Write what was not yet written, until the job ends or the connection does."""
         seen = 0
-        async for text in self._client.tail_job_logs(self._name):
-            seen += len(text)
-            if seen > self._shown:
-                sys.stderr.write(text[-(seen - self._shown) :])
-                sys.stderr.flush()
-                self._shown = seen
+        try:
+            async for text in self._client.tail_job_logs(self._name):
+                seen += len(text)
+                if seen > self._shown:
+                    sys.stderr.write(text[-(seen - self._shown) :])
+                    sys.stderr.flush()
+                    self._shown = seen
+        except aiohttp.ClientError as error:  # Ray promises RuntimeError, and passes these on
+            raise ConnectionError(type(error).__name__) from error
 
 
 def _outcome(name: str, info: Any, log: str) -> Outcome:

@@ -116,7 +116,10 @@ def test_without_the_token_it_is_refused(cluster: dict[str, str]) -> None:
     assert cluster["RAY_AUTH_TOKEN"] not in errors
 
 
-def test_a_cluster_that_is_not_there_is_a_failure_that_may_pass(cluster: dict[str, str]) -> None:
+def test_a_cluster_that_is_not_there_is_asked_again_and_then_a_failure_that_may_pass(
+    cluster: dict[str, str],
+) -> None:
     nobody = cluster | {"ADDRESS": f"http://127.0.0.1:{free_port()}"}
-    code, outcome, _ = submitted(nobody, "true")
+    code, outcome, errors = submitted(nobody, "true", "--submit.patience_s", "3")
     assert (code, outcome["status"]) == (1, "failed")
+    assert "the cluster does not answer (ConnectionError); asking again" in errors

@@ -30,7 +30,8 @@ class Flaky:
 
     ``trouble`` may be set at any time: "drops" closes what is connected and every new connection
     at once, "busy" answers each with status 503. ``refused`` counts the connections that met it.
-    ``on_request`` is called with everything that callers send, before it goes on.
+    ``on_request`` is called with everything that callers send, before it goes on, ``on_answer``
+    with what comes back; where one raises OSError, the connection is closed.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -39,6 +40,7 @@ class Flaky:
         self._open: set[socket.socket] = set()
         self.refused = 0
         self.on_request: Callable[[bytes], None] | None = None
+        self.on_answer: Callable[[bytes], None] | None = None
         relay = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -88,7 +90,8 @@ class Flaky:
         address = (self._behind.hostname or "", self._behind.port or 80)
         with socket.create_connection(address) as server:
             self._open |= {caller, server}
-            back = threading.Thread(target=self._pump, args=(server, caller), daemon=True)
+            ways = (server, caller, self._tell_answer)
+            back = threading.Thread(target=self._pump, args=ways, daemon=True)
             back.start()
             self._pump(caller, server, self._tell)
             back.join()
@@ -98,12 +101,12 @@ class Flaky:
         if self.on_request:
             self.on_request(sent)
 
+    def _tell_answer(self, sent: bytes) -> None:
+        if self.on_answer:
+            self.on_answer(sent)
+
     @staticmethod
-    def _pump(
-        source: socket.socket,
-        sink: socket.socket,
-        tell: Callable[[bytes], None] = lambda _: None,
-    ) -> None:
+    def _pump(source: socket.socket, sink: socket.socket, tell: Callable[[bytes], None]) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 tell(data)

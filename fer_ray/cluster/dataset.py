@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -60,6 +61,16 @@ def finished(config: PrepareConfig) -> Prepared | None:
     return prepared if refused <= config.data.max_refused * rows else None
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What was read, in the object store, and what was counted; every check has passed."""
+
+    census: Census
+    summary: Summary
+    resolved: Sequence["ray.ObjectRef[pa.Table]"]  # the faces that stay, with their sides
+    refused: Sequence["ray.ObjectRef[pa.Table]"]
+
+
 def _made(config: PrepareConfig) -> Prepared:
     """A new prepared dataset."""
     uri = _uri(config)
@@ -68,7 +79,49 @@ def _made(config: PrepareConfig) -> Prepared:
     storage.check_writable(config.storage.uri)
 
     logger.info("reading faces from %s", uri)
-    raw = reading.read_all(uri, config.data)
+    read = _read(config)
+    census, summary = read.census, read.summary
+
+    with lease.acquire_patiently(storage.store(folder), config.storage.lease_ttl_s) as held:
+        # Two jobs that start at once read both, and one of them writes.
+        if prepared := finished(config):
+            return prepared
+        logger.info("writing %s", folder)
+        try:
+            files = _written(folder, read)
+        except BaseException:
+            held.guard.check()  # else they are another's by now
+            for side in layout.SIDES:
+                storage.store(folder).delete_folder(side)
+            storage.store(folder).delete_file(layout.REFUSED)
+            raise
+        manifest = {
+            "schema_version": layout.SCHEMA_VERSION,
+            "source": {"uri": uri, "fingerprint": fingerprint},
+            "settings": _settings(config),
+            "counts": {side: summary.by_emotion(side) for side in layout.SIDES},
+            "leaky": config.split.protocol == "paper",
+            "validation": _validation(config.split, census),
+            "duplicates": dict.fromkeys(split.DUPLICATES, 0) | summary.duplicates,
+            "dropped": dict.fromkeys(split.DROPS, 0) | summary.dropped,
+            "rows": census.faces + census.refused,
+            "refused_rows": census.refused,
+            "content": _digest([(file["name"], file["sha256"]) for file in files]),
+            "files": files,
+            "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
+        }
+        held.guard.check()
+        storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
+    return Prepared(folder, manifest, "storage.uri", already_done=False)
+
+
+def _read(config: PrepareConfig) -> _Read:
+    """The faces at ``data.uri``, told apart into sides.
+
+    Raises:
+        ValueError: they are unusable.
+    """
+    raw = reading.read_all(_uri(config), config.data)
     told: list[Any] = [_told.remote(block) for block in raw]
     census = sum(ray.get([facts for facts, _ in told]), Census())
     census.check(config.data)
@@ -85,46 +138,15 @@ def _made(config: PrepareConfig) -> Prepared:
     resolved: list[Any] = [_resolved.remote(block, config.split, roles) for block in blocks]
     summary = sum(ray.get([facts for _, facts in resolved]), Summary())
     summary.check()
-
-    with lease.acquire_patiently(storage.store(folder), config.storage.lease_ttl_s) as held:
-        # Two jobs that start at once read both, and one of them writes.
-        if prepared := finished(config):
-            return prepared
-        logger.info("writing %s", folder)
-        try:
-            files = _written(folder, resolved, [refused for _, refused in told])
-        except BaseException:
-            held.guard.check()  # else they are another's by now
-            for side in layout.SIDES:
-                storage.store(folder).delete_folder(side)
-            storage.store(folder).delete_file(layout.REFUSED)
-            raise
-        manifest = {
-            "schema_version": layout.SCHEMA_VERSION,
-            "source": {"uri": uri, "fingerprint": fingerprint},
-            "settings": _settings(config),
-            "counts": {side: summary.by_emotion(side) for side in layout.SIDES},
-            "leaky": config.split.protocol == "paper",
-            "validation": _validation(config.split, roles),
-            "duplicates": dict.fromkeys(split.DUPLICATES, 0) | summary.duplicates,
-            "dropped": dict.fromkeys(split.DROPS, 0) | summary.dropped,
-            "rows": census.faces + census.refused,
-            "refused_rows": census.refused,
-            "content": _digest([(file["name"], file["sha256"]) for file in files]),
-            "files": files,
-            "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
-        }
-        held.guard.check()
-        storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())
-    return Prepared(folder, manifest, "storage.uri", already_done=False)
+    return _Read(
+        census, summary, [faces for faces, _ in resolved], [refused for _, refused in told]
+    )
 
 
-def _written(
-    folder: str, resolved: Sequence[Any], refused: Sequence["ray.ObjectRef[pa.Table]"]
-) -> list[dict[str, Any]]:
+def _written(folder: str, read: _Read) -> list[dict[str, Any]]:
     """Writes all files but the manifest, and returns what it says of them."""
-    writes = [_write.remote(folder, number, faces) for number, (faces, _) in enumerate(resolved)]
-    writes.append(_write_refused.remote(folder, *refused))
+    writes = [_write.remote(folder, number, faces) for number, faces in enumerate(read.resolved)]
+    writes.append(_write_refused.remote(folder, *read.refused))
     try:
         files = [file for written in ray.get(writes) for file in written]
     except BaseException:
@@ -214,8 +236,9 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return flat | {name: settings[name] for name in ("seed",) if name in settings}
 
 
-def _validation(settings: SplitConfig, roles: Mapping[str, str]) -> str | None:
+def _validation(settings: SplitConfig, census: Census) -> str | None:
     """What the validation side is made of, where the data's own usages do not say."""
+    roles = sides.roles_of(settings, census.usages)
     if settings.protocol == "official" and "validation" not in roles.values():
         return f"{settings.validation:g} of Training, by hash"
     return None

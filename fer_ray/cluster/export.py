@@ -13,13 +13,19 @@ from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs import layout, record, storage
 
 
-@ray.remote(num_cpus=1)
-def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
+def exported(work: Work, step: int, about: Mapping[str, Any]) -> "ray.ObjectRef[bytes]":
     """Write the model of the checkpoint at ``step`` into the run's ``model/``; its file's content.
 
-    With EMA the averaged weights are the model. Beside the file, ``model.json`` has the labels in
-    the order of its output, what it takes and gives, and ``about``.
+    With EMA the averaged weights are the model.
     """
+    content = _export.remote(work, step, about)
+    ray.wait([content], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
+    return content
+
+
+@ray.remote(num_cpus=1)
+def _export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
+    """The task."""
     import tensorflow as tf
 
     from fer_ray.cluster.building import build_state, set_up_tensorflow
@@ -28,8 +34,7 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
 
     set_up_tensorflow(work.config, use_gpu=False)
     state = build_state(work, tf.distribute.get_strategy(), restored=True)
-    store = storage.store(work.run_uri)
-    restore(store, step, state)
+    restore(storage.store(work.run_uri), step, state)
     if state.averages:
         for average, weight in zip(state.averages, state.learned, strict=True):
             weight.assign(average)
@@ -37,6 +42,16 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
         path = Path(folder) / layout.MODEL_FILE
         save(inference_model(state.model), path)
         content = path.read_bytes()
+    keep(work, content, step, about)
+    return content
+
+
+def keep(work: Work, content: bytes, step: int, about: Mapping[str, Any]) -> None:
+    """Write a model's file into the run's ``model/``, and what it is.
+
+    Beside it, ``model.json`` has the labels in the order of its output, what it takes and gives,
+    and ``about``.
+    """
     card = {
         "labels": list(EMOTIONS),
         "input": "(n, 48, 48, 1) grey faces, 0 black to 255 white",
@@ -46,7 +61,7 @@ def export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
         "pretrained": work.config.model.pretrained,
         **about,
     }
+    run = storage.store(work.run_uri)
     work.guard.check()
-    store.write_bytes(f"{layout.MODEL}/{layout.MODEL_FILE}", content)
-    record.write_document(store, f"{layout.MODEL}/{layout.MODEL_FACTS}", card)
-    return content
+    run.write_bytes(f"{layout.MODEL}/{layout.MODEL_FILE}", content)
+    record.write_document(run, f"{layout.MODEL}/{layout.MODEL_FACTS}", card)

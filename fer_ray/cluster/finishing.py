@@ -43,8 +43,7 @@ def finish(
     assert progress.best is not None
     best = progress.best
     logger.info("exporting epoch %d and scoring it on the %s side", best.epoch, sides[-1])
-    model = export.export.remote(work, best.step, {"epoch": best.epoch, "data": facts})
-    ray.wait([model], fetch_local=False)  # its process, TensorFlow loaded, is then free to score
+    model = export.exported(work, best.step, {"epoch": best.epoch, "data": facts})
     faces = {side: prepared.side_blocks(data, side) for side in sides}
     scored, told = score(model, faces, flips=work.config.evaluate.flips)
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)

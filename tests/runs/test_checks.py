@@ -35,3 +35,17 @@ def test_what_was_expected_to_fail_is_told_and_the_rest_is_raised() -> None:
     assert told == Check("it", "failed", "the last, which says it", "mend it")
     with pytest.raises(ValueError, match="the last"):
         checks.tried("it", "mend it", fails, (OSError,))
+
+
+class _OfTaskError(Exception):
+    """As Ray's, of a task: what went wrong there is its cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("a long story")
+        self.cause = cause
+
+
+def test_an_error_says_what_its_cause_says_or_what_it_is() -> None:
+    assert checks.sentence(_OfTaskError(ValueError("it must be 1"))) == "it must be 1"
+    assert checks.sentence(_OfTaskError(TimeoutError())) == "TimeoutError"
+    assert checks.sentence(KeyError()) == "KeyError"

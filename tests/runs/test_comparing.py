@@ -34,6 +34,8 @@ def test_differences_are_scikit_learns_and_no_figure_is_nan(
         assert told[name]["difference"] == pytest.approx(
             score(labels, ours) - score(labels, theirs)
         )
+        assert told[name]["ours"] == pytest.approx(score(labels, ours))
+        assert told[name]["theirs"] == pytest.approx(score(labels, theirs))
         low, high = told[name]["interval"]
         assert -1 <= low <= high <= 1
     assert told["faces"] == len(rows)
@@ -71,6 +73,21 @@ def test_the_interval_is_that_of_drawing_faces_in_pairs() -> None:
     told = compare(labels, ours, theirs)["accuracy"]
     assert told["interval"] == pytest.approx(np.percentile(gains, [2.5, 97.5]), abs=0.003)
     assert told["not_better"] == pytest.approx(np.mean(gains <= 0), abs=0.01)
+
+
+def test_a_model_is_never_better_than_itself() -> None:
+    labels = np.arange(70) % 7
+    named = np.where(np.arange(70) < 50, labels, 0)
+    told = compare(labels, named, named)["accuracy"]
+    assert (told["difference"], told["interval"], told["not_better"]) == (0, [0, 0], 1)
+
+
+def test_a_seed_decides_the_draws() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 7, (3, 100))
+    first, again, other = (compare(*rows, seed=seed)["macro_f1"] for seed in (0, 0, 1))
+    assert first == again
+    assert first["interval"] != other["interval"]
 
 
 def test_a_class_without_faces_has_no_interval() -> None:

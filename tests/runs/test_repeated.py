@@ -63,6 +63,13 @@ def test_what_both_get_right_alike_makes_no_difference_wider(labels: np.ndarray)
     assert widths[0] < widths[1] / 2
 
 
+def test_a_seed_decides_the_draws(labels: np.ndarray) -> None:
+    ours, theirs = (guesses(labels, rate, seeds=1, seed=7) for rate in (0.5, 0.4))
+    first, again, other = (repeated.gains(labels, ours, theirs, seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first["accuracy"]["interval"] != other["accuracy"]["interval"]
+
+
 def test_an_interval_is_as_wide_as_theory_says(labels: np.ndarray) -> None:
     """One seed, accuracy: 1.96 standard errors of the mean of right minus right."""
     ours, theirs = (guesses(labels, 0.5, seeds=1, seed=seed) for seed in (5, 6))

@@ -78,6 +78,9 @@ def test_every_score_equals_scikit_learns(seed: int) -> None:
         assert ours["f1"] == pytest.approx(theirs["f1-score"])
         assert ours["precision"] == pytest.approx(theirs["precision"])
         assert (ours["recall"], ours["support"]) == (theirs["recall"], theirs["support"])
+        one_class = labels == EMOTIONS.index(name)
+        area = reference.roc_auc_score(one_class, exact[:, EMOTIONS.index(name)])
+        assert ours["auroc"] == pytest.approx(area)
 
 
 def numbers(told: Any) -> list[Any]:
@@ -124,6 +127,21 @@ def test_calibration_is_the_gap_between_confidence_and_truth() -> None:
     assert scores.calibration(np.array([True]), np.array([1.0]))["calibration_error"] == 0
 
 
+def test_calibration_has_fifteen_bins_each_with_its_lower_end() -> None:
+    middles = (np.arange(15) + 0.5) / 15
+    told = scores.calibration(np.ones(15, bool), middles)
+    assert [one["faces"] for one in told["calibration_bins"]] == [1] * 15
+    told = scores.calibration(np.ones(3, bool), np.array([0.39, 0.4, 0.41]))
+    assert [one["faces"] for one in told["calibration_bins"]] == [1, 2]
+
+
+def test_the_confidence_is_that_in_the_label_that_a_face_got() -> None:
+    labels, probabilities = drawn(1)
+    told = scores.of_predictions(labels, probabilities)["calibration_bins"]
+    total = sum(one["faces"] * one["confidence"] for one in told)
+    assert total == pytest.approx(probabilities.max(axis=1).sum(), rel=1e-5)
+
+
 def test_intervals_are_those_of_resampled_faces() -> None:
     labels, probabilities = drawn(0, faces=300)
     predicted = probabilities.argmax(axis=1)
@@ -156,6 +174,28 @@ def test_a_resamples_figures_equal_scikit_learns(pairs: list[tuple[int, int]]) -
             true, predicted, labels=CLASSES, average=average, zero_division=0
         )
         assert told[name][0] == pytest.approx(theirs)
+    precision, recall, f1, support = reference.precision_recall_fscore_support(
+        true, predicted, labels=CLASSES, zero_division=0
+    )
+    assert told["macro_precision"][0] == pytest.approx(precision.mean())
+    assert told["macro_recall"][0] == pytest.approx(recall.mean())
+    told_of = np.bincount(predicted, minlength=7)
+    for name, theirs, where in (
+        ("precision_by_class", precision, told_of > 0),
+        ("recall_by_class", recall, support > 0),
+        ("f1_by_class", f1, told_of + support > 0),
+    ):
+        expected = np.where(where, theirs, np.nan)
+        np.testing.assert_allclose(told[name][0], expected)
+
+
+def test_another_seed_draws_other_faces() -> None:
+    counts = np.array([5, 0, 7])
+    first, again, other = (intervals.drawn(counts, seed) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert (other.sum(axis=1) == 12).all()
+    assert not other[:, 1].any()
 
 
 def test_the_same_predictions_have_the_same_intervals_around_their_figures() -> None:
@@ -168,19 +208,19 @@ def test_the_same_predictions_have_the_same_intervals_around_their_figures() -> 
 
 
 def test_votes_judge_predictions_and_labels_alike() -> None:
-    votes = np.zeros((5, 10), np.uint8)
-    votes[0, 4] = 10  # anger
+    votes = np.zeros((6, 10), np.uint8)
+    votes[[0, 5], 4] = 10  # anger
     votes[1, 4] = 10
     votes[2, 1] = 10  # happiness
     votes[3, [4, 6]] = 5, 5  # anger or fear
-    labels, named = np.array([0, 0, 2, 0, 0]), np.array([0, 2, 3, 2, 6])
+    labels, named = np.array([0, 0, 2, 0, 0, 2]), np.array([0, 2, 3, 2, 6, 0])
     assert scores.of_votes(labels, named, votes) == {
-        "faces": 3,
-        "accuracy": pytest.approx(2 / 3),
-        "labels_accuracy": pytest.approx(2 / 3),
-        "errors": 3,  # the last face has no votes
-        "disputed_errors": pytest.approx(2 / 3),
-        "excused_errors": pytest.approx(1 / 3),
+        "faces": 4,
+        "accuracy": pytest.approx(3 / 4),
+        "labels_accuracy": pytest.approx(2 / 4),
+        "errors": 4,  # the last but one has no votes
+        "disputed_errors": pytest.approx(3 / 4),
+        "excused_errors": pytest.approx(2 / 4),
     }
 
 

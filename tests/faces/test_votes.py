@@ -39,4 +39,5 @@ def test_votes_are_read_from_a_column_and_their_absence_is_zeros() -> None:
 def test_votes_are_told_the_most_frequent_first() -> None:
     assert votes.in_words(counted(fear=5, surprise=4, unknown=1)) == "fear 5, surprise 4, unknown 1"
     assert votes.in_words(counted(happiness=2, neutral=8)) == "neutral 8, happiness 2"
+    assert votes.in_words(counted(fear=3, anger=3, sadness=4)) == "sadness 4, anger 3, fear 3"
     assert votes.in_words(counted()) == ""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray
 
-from fer_ray.cluster import checking, inputs, nodes
+from fer_ray.cluster import checking, inputs, nodes, rehearsal
 from fer_ray.cluster.dataset import prepare
 from fer_ray.cluster.nodes import Said
 from fer_ray.cluster.rehearsal import Rehearsed
@@ -40,6 +40,32 @@ def test_a_node_with_other_software_is_named() -> None:
 
 
 NODES = {"a": "3.11", "b": "3.12", "c": "3.11"}
+
+
+def test_nodes_are_named_by_address_the_head_first() -> None:
+    def node(number: int, address: str, **resources: float) -> dict[str, Any]:
+        return {"NodeID": f"{number}", "NodeManagerAddress": address, "Resources": resources}
+
+    head = node(9, "10.0.0.9", **{"node:__internal_head__": 1.0})
+    some = [node(1, "10.0.0.1"), head, node(3, "10.0.0.1"), node(2, "10.0.0.2")]
+    told = {name: one["NodeID"] for name, one in nodes._named(some).items()}
+    assert list(told.items()) == [
+        ("10.0.0.9 (head)", "9"),
+        ("10.0.0.1", "1"),
+        ("10.0.0.2", "2"),
+        ("10.0.0.1 #3", "3"),
+    ]
+
+
+def test_nodes_that_do_not_answer_are_named() -> None:
+    told = nodes._answered(["a", "b", "c"], {"b": said("passed")})
+    assert (told.state, told.told) == ("failed", "of 3 nodes these did not within 25 s: a, c")
+    assert nodes._answered(["b"], {"b": said("passed")}).told == "1 of 1"
+
+
+def test_a_cluster_whose_nodes_do_no_work_has_nobody_to_reach() -> None:
+    assert nodes._reached({}, {}).state == "not tried"
+    assert nodes._reached({"a": None, "b": None}, {"a": [], "b": []}).state == "passed"
 
 
 def test_a_right_is_what_the_node_has_that_has_it_least() -> None:
@@ -104,7 +130,38 @@ def test_time_and_price_follow_from_what_was_rehearsed(tmp_path: Path) -> None:
     told = checking._of_estimate(config, 36_000, seen, estimate)
     assert told.told.endswith("about 1 h 0 min of steps, validation and saving apart; costs 3.00")
     assert checking._estimate(config, None, seen) is None
-    assert "jobs/prepare.py" in checking._of_estimate(config, None, seen, None).told
+    assert checking._estimate(config, 36_000, None) is None
+    missing = ["a rehearsal (--preflight.rehearse true)"]
+    missing += ["a prepared dataset as data.uri (jobs/prepare.py)"]
+    for faces, some, expected in (
+        (None, seen, missing[1:]),
+        (None, None, missing),
+        (9, None, missing[:1]),
+    ):
+        told = checking._of_estimate(config, faces, some, None)
+        assert (told.state, told.told) == (
+            "not tried",
+            f"to tell it takes {' and '.join(expected)}",
+        )
+
+
+def test_a_dataset_that_is_balanced_is_not_balanced_again(tmp_path: Path) -> None:
+    config = settings(tmp_path, balance={"target": 50, "neighbors": 2})
+    counts = {"anger": 100, "fear": 20}
+    assert inputs._epoch(config, counts, balanced=True) == 120
+    assert inputs._epoch(config, counts, balanced=False) == 100
+
+
+def test_a_rehearsal_is_the_run_but_for_faces_length_and_place(tmp_path: Path) -> None:
+    own = {"epochs": 40, "batch_size": 96, "early_stopping": 5, "checkpoint_every_steps": 10}
+    given = settings(tmp_path, training=own, optimizer={"warmup_epochs": 3})
+    short = rehearsal._short(given, f"{tmp_path}/there")
+    assert short.data.demo_faces * 0.8 == pytest.approx(8 * 96, abs=1)
+    assert (short.training.epochs, short.training.batch_size) == (2, 96)
+    assert (short.training.early_stopping, short.training.checkpoint_every_steps) == (None, None)
+    assert (short.optimizer.warmup_epochs, short.storage.uri) == (0, f"{tmp_path}/there")
+    assert short.model == given.model
+    assert short.cluster == given.cluster
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,15 @@ def ended(
     return done.returncode, json.loads(lines[0]), done.stderr
 
 
-def started(job: str, flags: Mapping[str, str], storage: Path | str) -> subprocess.Popen[str]:
-    """A job at work, its output caught."""
+def started(
+    job: str, flags: Mapping[str, str], storage: Path | str, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """A job at work, its output caught; ``env`` is what it sees beside this environment."""
     words = [word for flag in flags.items() for word in flag]
     return subprocess.Popen(
         [sys.executable, f"jobs/{job}.py", *words, "--storage.uri", str(storage)],
         cwd=ROOT,
+        env=os.environ | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -32,12 +32,14 @@ TINY = {
     "--tune.scheduler": "none",
     "--run": "s",
 }
+# By Ray's own default an epoch lasts 2 s at least: time enough for a scheduler to stop a trial.
+SLOWLY = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "2"}
 
 
 def start(storage: Path | str, **settings: str) -> subprocess.Popen[str]:
     """A sweep of three trials, begun or gone on with; its folder is ``s`` under ``storage``."""
     given = TINY | {f"--{name.replace('__', '.')}": value for name, value in settings.items()}
-    return started("tune", given, storage)
+    return started("tune", given, storage, SLOWLY)
 
 
 def finish(job: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:

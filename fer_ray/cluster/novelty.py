@@ -47,10 +47,14 @@ def remember(
     challenger: TrainConfig,
     fault: str,
 ) -> None:
-    """Keep that a challenger was refused, which need not be trained again."""
+    """Keep that a challenger was refused, which need not be trained again.
+
+    Under what it was made of: a job that was cut off, and comes back late to what an older tick
+    began, does not write over what was told since.
+    """
     made_of = _made_of(config, entry, content, challenger)
     told = {"run": config.run, "error": fault, "made_of": made_of}
-    record.write_document(runs, layout.REFUSAL, told)
+    record.write_document(runs, _key(entry, content), told)
 
 
 def named(entry: Entry | None) -> Mapping[str, Any] | None:
@@ -65,7 +69,7 @@ def _refused(
     content: str,
     challenger: TrainConfig,
 ) -> str | None:
-    before = record.read_document(runs, layout.REFUSAL)
+    before = record.read_document(runs, _key(entry, content))
     if before is None:
         return None
     was, now = before["made_of"], _made_of(config, entry, content, challenger)
@@ -73,6 +77,10 @@ def _refused(
     if was != now or record.differing(settings[0], settings[1]):
         return None
     return f"nothing has changed since run {before['run']} was refused: {before['error']}"
+
+
+def _key(entry: Entry | None, content: str) -> str:
+    return layout.refusal(content, entry.number if entry else 0)
 
 
 def _rolled_back(

@@ -53,7 +53,7 @@ DATASETS = "datasets"  # beside the runs, so no run may bear this name
 # Which model production serves: beside the runs too, and no run's name either.
 CHAMPIONS = "champion"
 CHAMPION = f"{CHAMPIONS}/champion.json"
-REFUSAL = f"{CHAMPIONS}/refused.json"  # the last challenger that the gate refused
+REFUSALS = f"{CHAMPIONS}/refused"  # a document for each kind of challenger that was refused
 CHAMPION_HISTORY = f"{CHAMPIONS}/history"  # a document for each champion there has been
 
 
@@ -133,3 +133,8 @@ def made_up_name(job: str) -> str:
     """A new name for a run, such as ``train-20261123-081500-x7k2``: names sort by time (UTC)."""
     salt = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(4))
     return f"{job}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{salt}"
+
+
+def refusal(content: str, number: int) -> str:
+    """The document of a challenger made of ``content`` that champion ``number`` (0: none) met."""
+    return f"{REFUSALS}/{content}-{number:06d}.json"

@@ -30,7 +30,6 @@ class Seen:
     entries: tuple[Entry, ...]
     gates: Mapping[str, Mapping[str, Any]]  # what retrainings came to, by run
     pages: frozenset[str]  # runs that have a gate's page
-    remembered: str | None  # the run that was refused last, as the next tick is told
     contents: Mapping[str, str]  # of the data that runs are made of
     finished: frozenset[str]  # runs that have an outcome
     runs: frozenset[str]
@@ -63,7 +62,6 @@ def look(uri: str) -> Seen:
         {name: record.read_document(runs.folder(name), key) for name in having(key)}
         for key in (layout.GATE, layout.DATA)
     )
-    refusal = record.read_document(runs, layout.REFUSAL)
     return Seen(
         entry,
         fault,
@@ -72,7 +70,6 @@ def look(uri: str) -> Seen:
         entries,
         {name: one for name, one in gates.items() if one},
         frozenset(having(layout.GATE_PAGE)),
-        refusal and refusal["run"],
         {name: one["content"] for name, one in data.items() if one},
         frozenset(having(layout.OUTCOME)),
         frozenset(names),

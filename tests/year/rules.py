@@ -30,7 +30,7 @@ class Rules:
     ticks: set[str] = field(default_factory=set)
     trained: dict[str, int] = field(default_factory=dict)  # the last attempt, by run
     answers: dict[str, str] = field(default_factory=dict)  # the gate's, by run
-    last_refused: tuple[str, int, str] | None = None  # content, champion's number, run
+    refused: dict[tuple[str, int], str] = field(default_factory=dict)  # content, champion: run
 
     def check(self, seen: Seen) -> None:
         """Hold a moment against all before it."""
@@ -70,7 +70,7 @@ class Rules:
             answer = told["status"]
             if run not in self.answers and answer == "refused" and run in seen.contents:
                 champion = told.get("champion", {"number": 0})
-                self.last_refused = (seen.contents[run], champion["number"], run)
+                self.refused.setdefault((seen.contents[run], champion["number"]), run)
             before = self.answers.setdefault(run, answer)
             hold(answer == before, f"run {run} was {before}, and is {answer} now")
             if answer == "refused":
@@ -81,8 +81,6 @@ class Rules:
                 hold(met != run, f"run {run} was refused since it is no better than itself")
             if answer == "done":
                 hold(run in passed, f"run {run} says it is champion, and never was")
-        if seen.remembered is not None and seen.remembered not in seen.gates:
-            self.last_refused = None  # its process ended before it could say more
         for run, entry in passed.items():
             verdict = entry.verdict
             hold(verdict is not None and verdict["passed"], f"{run} is champion without a verdict")
@@ -93,10 +91,11 @@ class Rules:
         hold(run in self.ticks, f"run {run} is trained, and is no tick's")
         content = seen.contents.get(run)
         number = seen.entry.number if seen.entry else 0
-        if run not in self.trained and self.last_refused and self.last_refused[2] != run:
+        if run not in self.trained:
+            before = self.refused.get((str(content), number), run)
             hold(
-                self.last_refused[:2] != (content, number),
-                f"run {run} trains what was refused before, and nothing has changed",
+                before == run,
+                f"run {run} trains what was refused as {before}, and nothing has changed",
             )
         if run in self.trained:
             hold(news["attempt"] > self.trained[run], f"run {run} is trained twice at once")

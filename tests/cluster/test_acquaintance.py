@@ -86,3 +86,15 @@ def test_faces_of_elsewhere_are_new(published: prepared.Prepared, tmp_path: Path
     assert (~new).sum() <= sum(one in first for one in theirs) < len(theirs) / 5
     assert told["pretrained"]
     assert told["trained_on"] > 0  # the first 400 that are drawn are the same faces
+    ids = {str(row["id"]) for row in rows(published, "train")}
+    kin = ids.union(*(row["parents"] for row in rows(published, "train")))  # type: ignore[arg-type]
+    assert told["trained_on"] == sum(one in ids for one in theirs)
+    assert told["related"] == sum(one in kin - ids for one in theirs)
+
+
+def test_a_face_is_of_its_own_family() -> None:
+    block = pa.table(
+        {"id": ["a", "b"], "parents": pa.array([[], ["c", "d"]], pa.list_(pa.string()))}
+    )
+    found = ray.get(acquaintance._among.remote(block, pa.array(["a", "c"])))
+    assert found == ({"a"}, {"a", "c"})

@@ -81,6 +81,7 @@ def test_a_face_is_shown_as_training_changes_faces(grown: Faces) -> None:
             assert mirrored or (one == original).all()
             turned += mirrored
     assert 4 <= turned <= 20
+    assert any(len(set(row["faces"][1:])) == 2 for row in sheet["rows"])  # each drawn by itself
     assert specimens.sheets_of(grown, plan(horizontal_flip=True)) == sheets
 
 
@@ -96,3 +97,17 @@ def test_a_made_face_whose_parents_are_elsewhere_is_not_shown() -> None:
     images, _ = demo.draw(0, 4, seed=0)
     made = face_table(images, [0] * 4, list("abcd"), "smote", [["x", "y"]] * 4)
     assert specimens.sheets_of(Faces([ray.put(made)], [4]), plan()) == []
+
+
+@pytest.mark.parametrize("parents", [["real", "elsewhere"], ["real"], ["real"] * 3])
+def test_a_blend_is_shown_beside_two_parents_or_not_at_all(parents: list[str]) -> None:
+    images, _ = demo.draw(0, 2, seed=0)
+    real = face_table(images[:1], [0], ["real"])
+    mother = real["id"][0].as_py()
+    named = [mother if one == "real" else one for one in parents]
+    made = face_table(images[1:], [0], ["made"], "smote", [named])
+    blocks = [ray.put(real), ray.put(made)]
+    assert specimens.sheets_of(Faces(blocks, [1, 1]), plan()) == []
+    both = face_table(images[1:], [0], ["made"], "smote", [[mother, mother]])
+    (sheet,) = specimens.sheets_of(Faces([ray.put(real), ray.put(both)], [1, 1]), plan())
+    assert len(sheet["rows"]) == 1

@@ -1,15 +1,13 @@
 """What a worker takes from its stream: its shard of each global batch, and a tally of them all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import ray.train
 import tensorflow as tf
 
 from fer_ray.cluster.steps import Summation
-from fer_ray.cluster.work import SHARD
 from fer_ray.faces import rows
 from fer_ray.faces.emotions import EMOTIONS
 
@@ -25,10 +23,9 @@ class Batch:
     targets: tf.Tensor
 
 
-def batches(size: int) -> Iterator[Batch]:
-    """This worker's shards of ``size`` faces, in order."""
-    shard = ray.train.get_dataset_shard(SHARD)
-    for table in shard.iter_batches(batch_size=size, batch_format="pyarrow", prefetch_batches=4):
+def batches(tables: Iterable[pa.Table], size: int) -> Iterator[Batch]:
+    """Those of ``tables``, the columns of ``stream.expand``, each a worker's ``size`` faces."""
+    for table in tables:
         numbers = np.unique(table["step"].to_numpy())
         assert (len(numbers), len(table)) == (1, size), (numbers, len(table))
         check = int(table["check"].to_numpy().sum())

@@ -1,7 +1,9 @@
 """One training worker as Ray Train starts it: its rank, its stream, its log in the run's folder."""
 
 import logging
+from collections.abc import Iterable
 
+import pyarrow as pa
 import ray.train
 
 from fer_ray.cluster import loop
@@ -14,13 +16,14 @@ from fer_ray.runs import layout, logs, storage
 logger = logging.getLogger(__name__)
 
 
-def train(work: Work) -> None:
-    """Train as one worker of the group, from the step that its stream starts at."""
+def train(work: Work, tables: Iterable[pa.Table]) -> None:
+    """Train as one worker of the group, from the step that ``tables``, its stream, start at."""
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     set_up_tensorflow(work.config, use_gpu=work.config.cluster.use_gpu)
     strategy = strategy_of(work.config)
-    stream = batches(len(order.shard(0, rank, world, work.config.training.batch_size)))
+    size = len(order.shard(0, rank, world, work.config.training.batch_size))
+    stream = batches(tables, size)
     first = next(stream, None)
     if first is None:  # the checkpoint that ends the run is there
         return

@@ -18,7 +18,8 @@ import ray.data
 import ray.exceptions
 import ray.train
 
-from fer_ray.cluster import capacity, session
+from fer_ray.cluster import capacity, session, shards
+from fer_ray.cluster.backend import MultiWorker
 from fer_ray.cluster.progress import Progress, best_of
 from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
 from fer_ray.cluster.work import SHARD, Work
@@ -118,6 +119,7 @@ def _train(work: Work, data_config: ByRank) -> None:
     trainer = TensorflowTrainer(
         _train_loop,
         train_loop_config={"work": work},
+        tensorflow_config=cast(Any, MultiWorker()),  # Ray's annotation knows its own alone
         datasets={SHARD: ray.data.range(1)},  # ByRank puts a stream for each rank in its place
         dataset_config=data_config,
         scaling_config=ray.train.ScalingConfig(
@@ -149,6 +151,8 @@ def _worker_environment(threads: int) -> dict[str, Any]:
 
 def _train_loop(config: dict[str, Work]) -> None:
     """What Ray Train calls in each worker; TensorFlow loads there, not in the driver."""
-    from fer_ray.cluster import rank
+    work = config["work"]
+    with shards.begun(work) as tables:
+        from fer_ray.cluster import rank
 
-    rank.train(config["work"])
+        rank.train(work, tables)

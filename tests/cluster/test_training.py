@@ -1,5 +1,6 @@
 """fer_ray.cluster.training: whole runs of a tiny network, by real workers on a real cluster."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -278,6 +279,16 @@ def _fit(config: TrainConfig) -> None:
     training.fit(config)
 
 
+def loads_tensorflow(name: str) -> set[bool]:
+    """Whether TensorFlow is in the memory of the Ray processes that are called so."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            if (process / "cmdline").read_text().startswith(f"ray::{name}"):
+                found.add("libtensorflow" in (process / "maps").read_text())
+    return found
+
+
 def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) -> None:
     """As a scheduler does with a trial: else the next ones find no CPU, and wait for ever."""
     endless = settings(storage, "endless", training={"epochs": 1_000})
@@ -285,6 +296,8 @@ def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) 
     run = storage / "endless"
     wait_for(lambda: any(run.glob("metrics/*")), "an epoch")
     assert ray.available_resources()["CPU"] < 2
+    assert loads_tensorflow("RayTrainWorker") == {True}
+    assert loads_tensorflow("TrainController") == {False}  # Ray's own would have it do so
     ray.cancel(fitted, recursive=False)
     wait_for(lambda: ray.available_resources()["CPU"] == 2, "both CPUs", timeout_s=15)
     with pytest.raises(ray.exceptions.RayError):

@@ -10,6 +10,7 @@ import ray
 
 from fer_ray.cluster.work import Work
 from fer_ray.faces.emotions import EMOTIONS
+from fer_ray.network.loading import load_keras
 from fer_ray.runs import layout, record, storage
 
 
@@ -26,6 +27,7 @@ def exported(work: Work, step: int, about: Mapping[str, Any]) -> "ray.ObjectRef[
 @ray.remote(num_cpus=1)
 def _export(work: Work, step: int, about: Mapping[str, Any]) -> bytes:
     """The task."""
+    load_keras()
     import tensorflow as tf
 
     from fer_ray.cluster.building import build_state, set_up_tensorflow

@@ -12,6 +12,7 @@ import ray
 
 from fer_ray.faces import rows
 from fer_ray.faces.votes import counts_of
+from fer_ray.network.loading import load_keras
 from fer_ray.runs.predictions import Predictions
 
 SCORED_AT_ONCE = 256  # faces a forward pass
@@ -51,6 +52,7 @@ def _predict_block(
     model: bytes, block: pa.Table, flips: bool
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """One block's ids, labels, probabilities and votes."""
+    load_keras()
     import keras
     import tensorflow as tf
 

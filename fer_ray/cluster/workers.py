@@ -23,6 +23,7 @@ from fer_ray.cluster.backend import MultiWorker
 from fer_ray.cluster.progress import Progress, best_of
 from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
 from fer_ray.cluster.work import SHARD, Work
+from fer_ray.network.loading import load_keras
 from fer_ray.runs import checkpoint, layout, record, storage
 from fer_ray.runs.lease import Guard, Lease
 
@@ -111,6 +112,7 @@ def _train(work: Work, data_config: ByRank) -> None:
     In a task: Ray's trainer imports TensorFlow, which the driver's node may not have the memory
     for, and takes Ctrl-C for itself where it runs on a driver's main thread.
     """
+    load_keras()
     from ray.train.tensorflow import TensorflowTrainer
 
     os.environ.setdefault(*_ASKED)
@@ -153,6 +155,7 @@ def _train_loop(config: dict[str, Work]) -> None:
     """What Ray Train calls in each worker; TensorFlow loads there, not in the driver."""
     work = config["work"]
     with shards.begun(work) as tables:
+        load_keras()
         from fer_ray.cluster import rank
 
         rank.train(work, tables)

@@ -1,0 +1,41 @@
+"""fer_ray.network.loading, each time in a process that has loaded nothing yet."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOADED = "from fer_ray.network.loading import load_keras; load_keras()\n"
+SPARED = (
+    "import sys; assert not {'sklearn', 'matplotlib', 'matplotlib.pyplot'} & set(sys.modules)\n"
+)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        # what Keras was loaded without is there for whoever wants it after
+        LOADED + SPARED + "import keras, tensorflow\n" + SPARED + "import imblearn.over_sampling\n"
+        "import matplotlib.figure\n",
+        # what was there before is what Keras finds
+        "import sklearn\n" + LOADED + "import keras.src.wrappers.fixes as it\n"
+        "assert it.sklearn is sklearn\n",
+        # a network learns and is saved without them
+        LOADED + "import keras, numpy as np\n"
+        "model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)\n"
+        "model.save('model.keras')\n"
+        "again = keras.saving.load_model('model.keras')\n"
+        "assert np.array_equal(again(np.ones((1, 3))), model(np.ones((1, 3))))\n" + SPARED,
+    ],
+)
+def test_keras_loads_without_what_nobody_here_calls(script: str, tmp_path: object) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=str(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr

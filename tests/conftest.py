@@ -30,13 +30,15 @@ def ray_cluster() -> Iterator[None]:
     import ray
     import ray.data
 
-    ray.init(
-        "local",
-        num_cpus=2,
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # as where a job starts Ray
+        ray.init(
+            "local",
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
     logging.getLogger("fer_ray").setLevel(logging.INFO)  # as in a job
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield

@@ -53,7 +53,7 @@ class Node:
 
     def processes(self, named: str = "") -> list[int]:
         """The processes of this node whose command line has ``named`` in it."""
-        return [pid for pid in _under(self._process.pid) if named in _command(pid)]
+        return processes(self._process.pid, named)
 
     def kill(self) -> None:
         """End it as a machine ends that loses its power."""
@@ -82,6 +82,11 @@ class Node:
     def alive(self) -> bool:
         """Whether it runs."""
         return self._process.poll() is None
+
+
+def processes(pid: int, named: str = "") -> list[int]:
+    """The processes that ``pid`` and its own started, with ``named`` in their command lines."""
+    return [one for one in _under(pid) if named in _command(one)]
 
 
 def free_port() -> int:

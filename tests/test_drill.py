@@ -147,6 +147,7 @@ def test_a_run_that_much_happens_to_ends_as_an_undisturbed_one(
     reach(run, 10)
     second.start(cluster)
     (worker,) = place.workers()
+    assert any(node.processes("PreemptionWatcher") for node in place.nodes)
     os.kill(worker, signal.SIGKILL)
     code, outcome = second.outcome()
     assert (code, outcome["status"]) == (4, "held")

@@ -15,7 +15,11 @@ from fer_ray.cluster.source import DEMO
 from fer_ray.config import local_path
 
 _IN_A_POD = "RAY_USAGE_STATS_KUBERAY_IN_USE"  # KubeRay sets it in all pods that run Ray
-_NICENESS = "RAY_worker_niceness"
+# How Ray runs where nothing but the job runs, if the environment does not say otherwise.
+_ALONE = {
+    "RAY_worker_niceness": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 _WORKING_COPIES = "/runtime_resources/working_dir_files/"  # where Ray unpacks --working-dir
 
 logger = logging.getLogger(__name__)
@@ -28,6 +32,7 @@ def session(verbose: bool) -> Iterator[None]:
     A Ray that the process is already in (a test's, say) is used and left as it is. One that is
     started here lets its workers run at the priority of all else, unless the environment says
     otherwise: Ray's own choice, 15 below its services, cost training a twentieth of its CPU time.
+    Nor does it watch for nodes that are about to go: a process for each worker group (1.7 CPU s).
     """
     if ray.is_initialized():
         yield
@@ -36,7 +41,8 @@ def session(verbose: bool) -> Iterator[None]:
     alone = not joins()
     logger.info("starting Ray on this machine" if alone else "joining the Ray cluster")
     if alone:
-        os.environ.setdefault(_NICENESS, "0")
+        for name, value in _ALONE.items():
+            os.environ.setdefault(name, value)
     with own_handler(signal.SIGTERM):
         ray.init(
             address="local" if alone else None,

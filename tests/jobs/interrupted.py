@@ -10,9 +10,10 @@ import pytest
 
 from tests.campaign.sweeps import TINY, finish
 from tests.jobs.waiting import wait_until
+from tests.ray_head import processes
 from tests.running import started
 
-EPOCHS, RATE = "12", "3.0e-3"  # of test_tune.py's winner, which it must be to the bit
+EPOCHS, RATE = "8", "3.0e-3"  # of test_tune.py's winner, which it must be to the bit
 SETTINGS = {name: value for name, value in TINY.items() if not name.startswith("--tune.")} | {
     "--optimizer.learning_rate": RATE,
     "--training.epochs": EPOCHS,
@@ -25,6 +26,7 @@ class Trained:
     """The run, and what its two jobs said."""
 
     storage: Path
+    processes: dict[str, int]  # of the first job's Ray, by name, as far as tests ask
     seconds: float  # from Ctrl-C to the first job's end
     code: int
     interrupted: dict[str, Any]
@@ -40,6 +42,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     storage = tmp_path_factory.mktemp("runs")
     job = started("train", SETTINGS, storage)
     wait_until(lambda: any(storage.glob("it/checkpoints/*/manifest.json")), job)
+    names = ("RayTrainWorker", "PreemptionWatcher")
+    seen = {name: len(processes(job.pid, name)) for name in names}
     asked = time.monotonic()
     job.send_signal(signal.SIGINT)
     interrupted, before = finish(job)
@@ -48,6 +52,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     again = started("train", SETTINGS, storage)
     outcome, after = finish(again)
     return Trained(
-        *(storage, seconds, job.returncode, interrupted, kept, before),
+        *(storage, seen, seconds, job.returncode, interrupted, kept, before),
         *(again.returncode, outcome, after),
     )

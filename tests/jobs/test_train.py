@@ -26,3 +26,7 @@ def test_the_person_watching_sees_our_lines_alone(trained: Trained) -> None:
     }
     assert numbers == set(range(1, int(EPOCHS) + 1))
     assert [line for line in lines if line not in ours] == []
+
+
+def test_where_no_other_node_is_none_is_watched_for_its_end(trained: Trained) -> None:
+    assert trained.processes == {"RayTrainWorker": 1, "PreemptionWatcher": 0}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 pytest_plugins = [
+    "tests.parallel",
     "tests.s3_server",
     "tests.swift_server",
     "tests.flaky",

@@ -1,0 +1,64 @@
+"""Two tests at a time, a file each, what takes longest first; their Rays know nothing of others.
+
+A run of a job takes 1.3 of two cores: it starts two dozen processes, one after another.
+"""
+
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
+# What would end last if it began in its turn.
+FIRST = (
+    "tests/jobs/test_train.py",
+    "tests/jobs/test_tune.py",
+    "tests/jobs/test_tune_on_s3.py",
+    "tests/cluster/test_training.py",
+    "tests/cluster/test_retraining.py",
+    "tests/test_drill.py",
+    "tests/jobs/test_preflight.py",
+    "tests/jobs/test_schedule.py",
+    "tests/jobs/test_submit.py",
+)
+# These share a run that takes a minute (tests/jobs/interrupted.py).
+TOGETHER = FIRST[:2]
+
+# A Ray of this machine's owner is none of ours, nor one that tests beside these have started.
+_RAYS_FILES = tempfile.mkdtemp(prefix="ray-")
+os.environ["RAY_TMPDIR"] = _RAYS_FILES
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes longest."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(_file(item.nodeid), len(FIRST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadFileScheduling":
+    """Tests of a file, and of files that share what takes long to make, run in one process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = _file(nodeid)
+            return TOGETHER[0] if file in TOGETHER else file
+
+    return ByFile(config, log)
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Leave Ray's logs where something failed."""
+    if exitstatus == 0:
+        shutil.rmtree(_RAYS_FILES, ignore_errors=True)
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]

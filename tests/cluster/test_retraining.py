@@ -34,6 +34,11 @@ LENIENT = {
 # One that learns nothing, before a gate that means it.
 USELESS = {"optimizer": {"learning_rate": 1e-12}, "gate": {"min_faces": 20}}
 
+WARM = {
+    "optimizer": {"learning_rate": 1e-12},
+    "retrain": {"who": "schedule", "warm_start": True},
+}
+
 
 def settings(storage: Path, run: str | None, faces: int, **sections: Any) -> RetrainConfig:
     told = {
@@ -170,23 +175,31 @@ def test_faces_must_keep_their_sides(storage: Path, second: Outcome, split: Any)
     assert not (storage / "other").exists()
 
 
-def test_who_is_overtaken_is_judged_against_the_new_champion(
-    storage: Path, second: Outcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert second.status == "done"
+@pytest.fixture(scope="module")
+def overtaken(storage: Path, second: Outcome) -> tuple[Outcome, list[str]]:
+    """A warm start that learns nothing, and the champions that it met: another came in between."""
+    assert second.status == "done", second
     judge, met = gate.judge, []
 
     def meanwhile(*given: Any) -> gate.Verdict:
-        """Another becomes champion while the first verdict is found."""
-        met.append(champion.read(store(str(storage))).entry)
+        entry = champion.read(store(str(storage))).entry
+        assert entry is not None
+        met.append(entry.run)
         if len(met) == 1:
             assert by(storage, promote="monday", why="in between").status == "done"
         return judge(*given)
 
-    monkeypatch.setattr(gate, "judge", meanwhile)
-    outcome = retraining.retrain(settings(storage, "thursday", 900))
-    assert outcome.status == "done"
-    assert [entry and entry.run for entry in met] == ["wednesday", "monday"]
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(gate, "judge", meanwhile)
+        return retraining.retrain(settings(storage, "thursday", 900, **WARM)), met
+
+
+def test_who_is_overtaken_is_judged_against_the_new_champion(
+    storage: Path, overtaken: tuple[Outcome, list[str]]
+) -> None:
+    outcome, met = overtaken
+    assert outcome.status == "done", outcome
+    assert met == ["wednesday", "monday"]
     assert champions(storage)[2:] == [("promote", "monday"), ("gate", "thursday")]
 
 
@@ -218,16 +231,15 @@ def kernels(storage: Path, run: str) -> list[np.ndarray]:
     return [one.get_weights()[0] for one in layers if isinstance(one, keras.layers.Conv2D)]
 
 
-def test_a_warm_start_begins_with_the_champions_weights(storage: Path, second: Outcome) -> None:
-    assert second.status == "done"
-    frozen = {"learning_rate": 1e-12}
-    config = settings(
-        storage, "warm", 1_000, optimizer=frozen, retrain={"who": "schedule", "warm_start": True}
-    )
-    before = champions(storage)[-1][1]
-    assert retraining.retrain(config).status == "done"
-    assert retraining.retrain(config).status == "already_done"  # though it is champion itself now
-    warm, champions_own, cold = (kernels(storage, run) for run in ("warm", before, "tuesday"))
+def test_a_warm_start_begins_with_the_champions_weights(
+    storage: Path, overtaken: tuple[Outcome, list[str]]
+) -> None:
+    outcome, (champions_run, _) = overtaken
+    assert outcome.status == "done", outcome
+    again = retraining.retrain(settings(storage, "thursday", 900, **WARM))
+    assert again.status == "already_done"  # though it is champion itself now
+    runs = ("thursday", champions_run, "tuesday")
+    warm, champions_own, cold = (kernels(storage, run) for run in runs)
     assert len(warm) == 16
     for mine, theirs, fresh in zip(warm, champions_own, cold, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)

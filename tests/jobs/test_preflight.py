@@ -10,7 +10,7 @@ from tests.ray_head import Node, head
 from tests.running import ended
 from tests.s3_server import S3, point_at
 
-RUN = ["--data.uri", "demo:", "--model.width", "0.125", "--training.batch_size", "32"]
+RUN = ["--data.uri", "demo:", "--model.width", "0.03", "--training.batch_size", "32"]
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def says(status: str, code: int) -> str:
     return shlex.join([sys.executable, "-c", f"{script}; sys.exit({code})"])
 
 
-@pytest.mark.parametrize("status", ["done", "failed", "invalid", "refused", "held"])
+@pytest.mark.parametrize("status", ["done", "refused", "held"])
 def test_it_ends_with_the_jobs_outcome_and_exit_code(cluster: dict[str, str], status: Any) -> None:
     code, outcome, errors = submitted(cluster, says(status, EXIT_CODES[status]))
     assert (code, outcome["status"]) == (EXIT_CODES[status], status), errors

@@ -18,10 +18,12 @@ from fer_ray.config import (
     PrepareConfig,
     SplitConfig,
     StorageConfig,
+    TrainConfig,
 )
 from fer_ray.faces import balance
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import SCHEMA, face_ids, images_of
+from tests.full_width import batches
 from tests.parquet_faces import noise, write_faces
 
 SIZES = [60, 12, 60, 150, 60, 40, 60]
@@ -197,3 +199,16 @@ def test_a_dataset_of_the_paper_protocol_is_not_balanced_again(tmp_path: Path) -
     faces = training_blocks(dataset, paper, WARPS, seed=0)
     assert faces.before == faces.after
     assert table_of(faces).equals(side(dataset, "train"))
+
+
+@pytest.mark.parametrize("protocol", ["hashed", "paper"])
+def test_faces_carried_to_a_gpu_are_balanced_to_the_same(dataset: Prepared, protocol: str) -> None:
+    config = TrainConfig.model_validate(
+        {"data": {"uri": "demo:"}, "split": {"protocol": protocol}, "seed": 5}
+    ).model_copy(update={"balance": EVERYTHING, "augment": WARPS})
+    carried = side(dataset, "train").drop_columns(["parents", "votes"])
+    images, labels = batches.balanced(carried, config)
+    balance = EVERYTHING if protocol == "hashed" else BalanceConfig(target="none")
+    rows = table_of(training_blocks(dataset, balance, WARPS, seed=5))
+    np.testing.assert_array_equal(images, images_of(rows["image"]))
+    np.testing.assert_array_equal(labels, rows["label"].to_numpy())

@@ -136,6 +136,16 @@ def test_loading_a_floor_loads_nothing_from_above_and_does_nothing(
     assert state["files"] == []
 
 
+@pytest.mark.parametrize("room", ["dataset", "balancing", "stream"])
+def test_what_tasks_run_loads_nothing_that_most_of_them_do_not_use(room: str) -> None:
+    """imbalanced-learn takes a second of every process, and SMOTE a task for each class."""
+    script = f"import fer_ray.cluster.{room}, sys; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True, cwd=ROOT
+    )
+    assert not {"imblearn", "sklearn", "scipy.stats", "matplotlib"} & set(told.stdout.split())
+
+
 def test_no_room_imports_itself_in_a_circle() -> None:
     graph = {room: inside(imports(parsed(path))) - {room} for room, path in FILES.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError with the circle

@@ -9,10 +9,10 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import cv2
-import imblearn
 import pyarrow as pa
 import ray
 
@@ -108,7 +108,8 @@ def _made(config: PrepareConfig) -> Prepared:
             "refused_rows": census.refused,
             "content": _digest([(file["name"], file["sha256"]) for file in files]),
             "files": files,
-            "versions": {lib.__name__: lib.__version__ for lib in (cv2, imblearn, pa)},
+            "versions": {lib.__name__: lib.__version__ for lib in (cv2, pa)}
+            | {"imblearn": version("imbalanced-learn")},  # not loaded: it takes a second
         }
         held.guard.check()
         storage.store(folder).write_bytes(layout.MANIFEST, json.dumps(manifest, indent=1).encode())

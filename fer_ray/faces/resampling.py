@@ -68,7 +68,9 @@ def resized(
         )
         rows = _with_made(rows, images, mothers[:, None], "generator", label)
     if plan.after > plan.generated:
-        images, parents = balance.smote(
+        from fer_ray.faces import smote  # a second that other tasks spare themselves
+
+        images, parents = smote.smote(
             images_of(rows["image"]), plan.after - plan.generated, neighbors, own_seed
         )
         rows = _with_made(rows, images, parents, "smote", label)

@@ -7,7 +7,6 @@ alike says nothing about which is better.
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs.intervals import drawn, ends, figures
@@ -75,6 +74,8 @@ def _told(found: np.ndarray, draws: np.ndarray) -> dict[str, Any]:
 
 def _mcnemar(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     """McNemar's exact test of ``(n,)`` bool: whether each got the face right."""
+    from scipy.stats import binomtest  # half a second, and few processes compare models
+
     only_ours, only_theirs = int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
     uneven = only_ours + only_theirs
     p = float(binomtest(only_ours, uneven).pvalue) if uneven else 1.0

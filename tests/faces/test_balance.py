@@ -8,7 +8,7 @@ from imblearn.over_sampling import SMOTE
 from sklearn.utils.class_weight import compute_class_weight
 
 from fer_ray.config import AugmentConfig, BalanceConfig
-from fer_ray.faces import balance, split
+from fer_ray.faces import balance, smote, split
 from fer_ray.faces.rows import FACE_BYTES
 
 COUNTS = {0: 10, 1: 90, 2: 30}
@@ -67,7 +67,7 @@ def test_each_face_made_by_smote_lies_between_its_parents_who_are_neighbours(
     seed: int, neighbors: int
 ) -> None:
     originals = faces(8, seed).astype(np.float64)
-    made, parents = balance.smote(faces(8, seed), 5, neighbors, seed)
+    made, parents = smote.smote(faces(8, seed), 5, neighbors, seed)
     for face, (a, b) in zip(made.astype(np.float64), parents, strict=True):
         line = originals[b] - originals[a]
         step = np.vdot(face - originals[a], line) / np.vdot(line, line)
@@ -83,14 +83,14 @@ def test_smote_agrees_with_imbalanced_learn_on_the_pixels(seed: int, count: int)
     direct, _ = SMOTE(
         sampling_strategy={0: 9 + count}, k_neighbors=4, random_state=seed
     ).fit_resample(flat, [0] * 9 + [1])
-    made, _ = balance.smote(faces(9, seed), count, 4, seed)
+    made, _ = smote.smote(faces(9, seed), count, 4, seed)
     difference = np.abs(direct[10:] - made.reshape(count, -1))
     assert difference.max() <= 0.5 + 1e-4  # rounded, not truncated
 
 
 def test_a_face_drawn_towards_its_duplicate_is_that_face() -> None:
     twins = np.repeat(faces(1), 3, axis=0)
-    made, parents = balance.smote(twins, 20, 2, seed=0)
+    made, parents = smote.smote(twins, 20, 2, seed=0)
     np.testing.assert_array_equal(made, np.repeat(faces(1), 20, axis=0))
     assert (parents[:, 0] < parents[:, 1]).all()
 
@@ -106,7 +106,7 @@ def test_nearest_faces_are_those_of_exact_arithmetic(seed: int, count: int, grey
         distances = np.square(whole - face).sum(1)
         distances[place] = -1
         expected.append(np.argsort(distances, kind="stable")[:4])
-    found = balance.nearest_faces(whole.astype(np.float32), 3)
+    found = smote.nearest_faces(whole.astype(np.float32), 3)
     assert found.tolist() == np.array(expected).tolist()
 
 

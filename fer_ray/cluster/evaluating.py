@@ -17,7 +17,7 @@ from fer_ray.job import Outcome
 from fer_ray.runs import comparing, layout, record, scores, storage
 from fer_ray.runs.lease import Lease
 from fer_ray.runs.predictions import Predictions
-from fer_ray.runs.report import Shown
+from fer_ray.runs.shown import Shown
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from fer_ray.cluster.work import Work
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, model_card, record, scores, storage
 from fer_ray.runs.predictions import Predictions
-from fer_ray.runs.report import Shown
+from fer_ray.runs.shown import Shown
 
 logger = logging.getLogger(__name__)
 

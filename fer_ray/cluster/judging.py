@@ -12,7 +12,7 @@ from fer_ray.cluster.stream import Faces
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
 from fer_ray.promotion import RetrainConfig
-from fer_ray.runs import champion, gate, gate_page, layout, record, storage
+from fer_ray.runs import champion, gate, layout, record, storage
 from fer_ray.runs.champion import Entry, OvertakenError
 from fer_ray.runs.predictions import Predictions
 
@@ -94,6 +94,8 @@ def told(
     config: RetrainConfig, run: storage.Store, entry: Entry | None, outcome: Outcome
 ) -> Outcome:
     """The outcome with its run and the champion there is now, kept in the run's folder."""
+    from fer_ray.runs import gate_page  # draws, which takes half a second to load
+
     where = {"run": config.run, "uri": run.uri, "champion": novelty.named(entry)}
     outcome = outcome.model_copy(update=where | {"gate": config.gate.model_dump(mode="json")})
     document = outcome.model_dump(mode="json", exclude_none=True)

@@ -8,9 +8,9 @@ import ray
 from fer_ray.cluster import capacity, specimens
 from fer_ray.cluster.stream import Faces, Plan
 from fer_ray.faces import sheets
-from fer_ray.runs import layout, predictions, report, storage
+from fer_ray.runs import layout, predictions, storage
 from fer_ray.runs.predictions import Predictions
-from fer_ray.runs.report import Shown
+from fer_ray.runs.shown import Shown
 
 SHOWN = 24  # mistakes on the contact sheet
 
@@ -48,6 +48,8 @@ def _write(
     trained: tuple[Faces, Plan] | None,
 ) -> None:
     """Write the report with its faces."""
+    from fer_ray.runs import report  # draws, which takes half a second to load
+
     places = sheets.most_confident_mistakes(told.labels, told.probabilities, SHOWN)
     images, _ = faces.take(places) if len(places) else (np.empty((0, 48, 48), np.uint8), None)
     whole = dataclasses.replace(

@@ -11,7 +11,7 @@ from fer_ray.cluster import capacity, finishing, prepared, training
 from fer_ray.cluster.trial import Task
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
-from fer_ray.runs import layout, record, results, storage, sweep_page, trials, uris
+from fer_ray.runs import layout, record, results, storage, trials, uris
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,8 @@ def conclude(task: Task, folder: storage.Store) -> Outcome:
 
     ``failed`` where no point's trials all ran to their end.
     """
+    from fer_ray.runs import sweep_page  # draws, which takes a second to load
+
     config = task.config
     rows = results.rows(folder, config.training.select_by)
     results.write(folder, rows)

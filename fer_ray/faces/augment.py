@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.special import betaincinv
 
 from fer_ray.config import AugmentConfig
 from fer_ray.faces.rows import SIDE
@@ -213,5 +212,7 @@ def mixup_weights(draws: np.ndarray, alpha: float) -> np.ndarray:
     """
     if not alpha:
         return np.ones(len(draws))
+    from scipy.special import betaincinv  # a fifth of a second, and most runs blend nothing
+
     weights: np.ndarray = betaincinv(alpha, alpha, draws)
     return weights

@@ -6,7 +6,7 @@ import numpy as np
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs.layout import SIDES
-from fer_ray.runs.pages import ACCENT, INK, MUTED, Plot, drawing
+from fer_ray.runs.plots import ACCENT, INK, MUTED, Plot, drawing
 
 _MARKS = {"train": (MUTED, "s"), "validation": (ACCENT, "^"), "test": (INK, "o")}
 

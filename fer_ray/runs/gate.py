@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.promotion import GateConfig
@@ -125,6 +124,8 @@ def judge_first(challenger: Predictions, settings: GateConfig, seed: int = 0) ->
     draws = figures(drawn(cells, seed))["macro_f1"]
     lower = float(np.quantile(draws, 1 - settings.confidence))
     commonest = np.full(len(labels), np.bincount(labels, minlength=classes).argmax())
+    from sklearn.metrics import f1_score  # a second, and few processes judge
+
     floor = float(
         f1_score(labels, commonest, labels=range(classes), average="macro", zero_division=0)
     )

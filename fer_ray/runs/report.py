@@ -3,37 +3,20 @@
 Of a run that trained, or of an evaluation, which has no curves and may have comparisons.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
 from fer_ray.runs import comparison_words, report_plots, report_words
 from fer_ray.runs.layout import CONFIG, REPORT_DATA, REPORT_PAGE, report_picture
-from fer_ray.runs.pages import Plot, rendered
+from fer_ray.runs.pages import rendered
+from fer_ray.runs.plots import Plot
 from fer_ray.runs.record import repeating, write_document
+from fer_ray.runs.shown import Shown
 from fer_ray.runs.storage import Store
 
 _REPEAT = "On the same versions, kind of processor and threads, this comes to the same, to the bit."
 _PACKAGES = ("tensorflow", "keras", "ray", "numpy", "scikit-learn", "imbalanced-learn", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a report is about."""
-
-    outcome: Mapping[str, Any]  # as ``run.json`` will have it
-    side: str  # whose scores are shown
-    job: str = "train"
-    epochs: Sequence[Mapping[str, Any]] = ()  # the metrics of each; none where nothing was trained
-    mistakes: Sequence[Mapping[str, Any]] = ()  # of ``faces.sheets.captioned``
-    sheets: Sequence[Mapping[str, Any]] = ()  # title, columns, rows of faces
-
-    @property
-    def scores(self) -> Mapping[str, Any]:
-        """The scores that the page is about."""
-        scores: Mapping[str, Any] = self.outcome["metrics"][self.side]
-        return scores
 
 
 def write(run: Store, shown: Shown) -> None:

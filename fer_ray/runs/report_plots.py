@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.runs.pages import ACCENT, HAIRLINE, INK, MUTED, Plot, drawing
+from fer_ray.runs.plots import ACCENT, HAIRLINE, INK, MUTED, Plot, drawing
 
 COLOURS = dict(
     zip(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sklearn_metrics
 
 from fer_ray.faces import votes
 from fer_ray.faces.emotions import EMOTIONS
@@ -30,6 +29,8 @@ def of_predictions(labels: Sequence[int] | np.ndarray, probabilities: np.ndarray
         labels: ``(n,)``, 0 to 6, the truth; n at least 1.
         probabilities: ``(n, 7)``, each row of sum 1 up to rounding; the largest is the prediction.
     """
+    from sklearn import metrics as sklearn_metrics  # a second, and few processes score
+
     truth = np.asarray(labels)
     exact = np.asarray(probabilities, np.float64)
     exact = exact / exact.sum(axis=1, keepdims=True)  # float32 rows miss 1 by its rounding
@@ -123,4 +124,6 @@ def _auroc(true: np.ndarray, probability: np.ndarray) -> float | None:
     """The area under one class's curve; none where it is not defined."""
     if true.all() or not true.any():
         return None
-    return float(sklearn_metrics.roc_auc_score(true, probability))
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(true, probability))

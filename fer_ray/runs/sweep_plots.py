@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from fer_ray.runs.pages import ACCENT, INK, MUTED, PAPER, Plot, drawing
+from fer_ray.runs.plots import ACCENT, INK, MUTED, PAPER, Plot, drawing
 
 FEWEST = 6  # trials that say anything of importance
 _DECADES = 50  # a range over so large a factor is read on a log axis

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from fer_ray.config import TrainConfig
 from fer_ray.runs import comparing, layout, record, report, scores
-from fer_ray.runs.report import Shown
+from fer_ray.runs.shown import Shown
 from fer_ray.runs.storage import Store
 from tests.runs.looking import shown_whole, sound, words
 from tests.runs.test_report import outcome

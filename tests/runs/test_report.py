@@ -15,7 +15,7 @@ from fer_ray.config import TrainConfig
 from fer_ray.faces import demo, sheets
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.runs import layout, record, report, scores
-from fer_ray.runs.report import Shown
+from fer_ray.runs.shown import Shown
 from fer_ray.runs.storage import Store, store
 from tests.runs.looking import printed_pages, shown_whole, sound, words
 from tests.runs.test_scores import drawn

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_ray.cluster import acquaintance, dataset, everyone, finishing, models, prepared, reporting
+from fer_ray.cluster import acquaintance, dataset, everyone, models, prepared, reporting, scoring
 from fer_ray.cluster.models import Model
 from fer_ray.cluster.owning import conducted, owned
 from fer_ray.cluster.source import DEMO
@@ -14,7 +14,7 @@ from fer_ray.cluster.stream import Faces
 from fer_ray.evaluation import EvaluateJobConfig
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.job import Outcome
-from fer_ray.runs import comparing, layout, record, scores, storage
+from fer_ray.runs import comparing, layout, record, storage
 from fer_ray.runs.lease import Lease
 from fer_ray.runs.predictions import Predictions
 from fer_ray.runs.shown import Shown
@@ -55,12 +55,12 @@ def _evaluate(config: EvaluateJobConfig, run: storage.Store, held: Lease) -> Out
     faces, facts = _faces(config, side)
     record.write_config(run, config)
     logger.info("scoring %d faces", faces.count)
-    scored, told = finishing.score(model.content, {side: faces}, flips=config.evaluate.flips)
+    scored, told = scoring.score(model.content, {side: faces}, flips=config.evaluate.flips)
     ours = told[side]
     families = acquaintance.families_of(faces)
     seen, new = acquaintance.seen(model.facts(), families)
     if 0 < new.sum() < len(new):
-        scored[f"{side}_unseen"] = scores.of_predictions(ours.labels[new], ours.probabilities[new])
+        scored[f"{side}_unseen"] = scoring.worth(ours.only(new))
     outcome = Outcome(
         status="done",
         run=config.run,
@@ -118,7 +118,7 @@ def _against(
 
     On the faces that are new to both, where there are some; ``compared`` says which they were.
     """
-    scored, told = finishing.score(other.content, {side: faces}, flips=False)
+    scored, told = scoring.score(other.content, {side: faces}, flips=False)
     seen, theirs_new = acquaintance.seen(other.facts(), families)
     both = new & theirs_new
     some = both if both.any() else np.ones(len(both), bool)

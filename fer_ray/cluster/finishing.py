@@ -4,15 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ray
-
-from fer_ray.cluster import export, inference, prepared, reporting
+from fer_ray.cluster import export, prepared, reporting, scoring
 from fer_ray.cluster.progress import Progress
 from fer_ray.cluster.stream import Faces, Plan
 from fer_ray.cluster.work import Work
 from fer_ray.job import Outcome
-from fer_ray.runs import layout, model_card, record, scores, storage
-from fer_ray.runs.predictions import Predictions
+from fer_ray.runs import layout, model_card, record, storage
 from fer_ray.runs.shown import Shown
 
 logger = logging.getLogger(__name__)
@@ -45,7 +42,7 @@ def finish(
     logger.info("exporting epoch %d and scoring it on the %s side", best.epoch, sides[-1])
     model = export.exported(work, best.step, {"epoch": best.epoch, "data": facts})
     faces = {side: prepared.side_blocks(data, side) for side in sides}
-    scored, told = score(model, faces, flips=work.config.evaluate.flips)
+    scored, told = scoring.score(model, faces, flips=work.config.evaluate.flips)
     chosen = next(epoch for epoch in epochs if epoch["epoch"] == best.epoch)
     outcome = Outcome(
         status="done",
@@ -71,23 +68,3 @@ def finish(
         reporting.report_on(run, shown, faces["test"], about, trained)
     record.write_document(run, layout.OUTCOME, document)
     return outcome
-
-
-def score(
-    model: "ray.ObjectRef[bytes]", faces: Mapping[str, Faces], *, flips: bool
-) -> tuple[dict[str, Any], dict[str, Predictions]]:
-    """Scores of a ``.keras`` file's content on faces by side, and what it says of each there.
-
-    Every face counts once. With ``flips`` there is a second row of each side, ``{side}_flips``, of
-    the mean over faces and mirror images.
-    """
-    scored: dict[str, Any] = {}
-    told: dict[str, Predictions] = {}
-    for side, some in faces.items():
-        rows = {side: False} | ({f"{side}_flips": True} if flips else {})
-        for row, flipped in rows.items():
-            one = told[row] = inference.predict(model, some.blocks, flips=flipped)
-            scored[row] = scores.of_predictions(one.labels, one.probabilities)
-            if votes := scores.of_votes(one.labels, one.named, one.votes):
-                scored[row]["votes"] = votes
-    return scored, told

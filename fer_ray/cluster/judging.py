@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fer_ray.cluster import acquaintance, finishing, models, novelty, prepared
+from fer_ray.cluster import acquaintance, inference, models, novelty, prepared
 from fer_ray.cluster.models import Model
 from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.stream import Faces
@@ -106,6 +106,6 @@ def told(
 
 def _scored(model: Model, faces: Faces) -> tuple[Predictions, dict[str, Any], np.ndarray]:
     """What a model says of the faces, what it has met of them, and which are new to it."""
-    _, said = finishing.score(model.content, {"test": faces}, flips=False)
+    said = inference.predict(model.content, faces.blocks, flips=False)
     seen, new = acquaintance.seen(model.facts(), acquaintance.families_of(faces))
-    return said["test"], seen, new
+    return said, seen, new

@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from fer_ray.cluster import capacity, finishing, prepared, training
+from fer_ray.cluster import capacity, prepared, scoring, training
 from fer_ray.cluster.trial import Task
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
@@ -125,7 +125,7 @@ def _scores(task: Task, won: TrainConfig, run_uri: str) -> Mapping[str, Any]:
     where = capacity.where_work_is_done()
     model = _model_of.options(scheduling_strategy=where).remote(run_uri)
     faces = {side: prepared.side_blocks(task.data, side) for side in ("validation", "test")}
-    scores, _ = finishing.score(model, faces, flips=won.evaluate.flips)
+    scores, _ = scoring.score(model, faces, flips=won.evaluate.flips)
     return scores
 
 

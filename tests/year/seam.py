@@ -5,7 +5,7 @@ where they are called, but for training, which is a draw.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
@@ -21,11 +21,12 @@ from fer_ray.cluster import (
     capacity,
     dataset,
     export,
-    finishing,
+    inference,
     models,
     prepared,
     reading,
     reporting,
+    scoring,
     session,
     source,
     workers,
@@ -61,7 +62,8 @@ def lay(book: Book, talent: Path) -> None:
     acquaintance.families_of = _families_of
     acquaintance._found = _found
     models.opened = _opened
-    finishing.score = _score
+    inference.predict = _predict
+    scoring.worth = _worth
     reporting.report_on = _report_on
     workers.progress_of = _progress_of
     workers.run_to_end = _Training(book)
@@ -133,17 +135,13 @@ def _opened(place: models.Place) -> models.Model:
     return models.Model(place, content, hashlib.sha256(content).hexdigest())
 
 
-def _score(
-    model: bytes, faces: Mapping[str, Faces], *, flips: bool
-) -> tuple[dict[str, Any], dict[str, Predictions]]:
+def _predict(model: bytes, blocks: Sequence[pa.Table], flips: bool) -> Predictions:
     assert not flips
-    told = {
-        side: drawn.predictions(model, pa.concat_tables(some.blocks))
-        for side, some in faces.items()
-    }
-    if "validation" not in faces:  # a gate, which asks for no scores: half of a driver's time
-        return {}, told
-    return {s: scores.of_predictions(p.labels, p.probabilities) for s, p in told.items()}, told
+    return drawn.predictions(model, pa.concat_tables(blocks))
+
+
+def _worth(told: Predictions) -> dict[str, Any]:
+    return scores.of_predictions(told.labels, told.probabilities)
 
 
 def _report_on(run: storage.Store, shown: Any, _: Any, told: Any, __: Any = None) -> None:

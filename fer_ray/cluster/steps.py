@@ -190,7 +190,7 @@ def scorer(state: State) -> Scorer:
     """
     trained = len(state.model.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec((None, 48, 48), tf.uint8)])  # one graph for all
     def score(images: tf.Tensor) -> tf.Tensor:
         values = [
             tf.convert_to_tensor(v) for v in state.averages or [v.value for v in state.learned]

@@ -32,10 +32,15 @@ LENIENT = {
 
 
 # One that learns nothing, before a gate that means it.
-USELESS = {"optimizer": {"learning_rate": 1e-12}, "gate": {"min_faces": 20}}
+USELESS = {
+    "optimizer": {"learning_rate": 1e-12},
+    "training": {"epochs": 2, "batch_size": 32},
+    "gate": {"min_faces": 20},
+}
 
 WARM = {
     "optimizer": {"learning_rate": 1e-12},
+    "training": {"epochs": 2, "batch_size": 32},
     "retrain": {"who": "schedule", "warm_start": True},
 }
 
@@ -253,7 +258,7 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(storage: Path, second
     count = sum(sum(some.values()) for some in faces.values())
     assert by(storage, rollback=True, why="complaints").status == "done"
     saved = plain_yaml.load((storage / now / layout.CONFIG).read_text())
-    same = {name: saved[name] for name in ("optimizer", "model", "data")}
+    same = {name: saved[name] for name in ("optimizer", "model", "data", "training")}
     outcome = retraining.retrain(settings(storage, "again", count, **same))
     told = f"since run {now}, made of the same faces, was rolled back by Ada: complaints"
     assert outcome.status == "refused"

@@ -1,5 +1,7 @@
 """fer_ray.cluster.steps: what a state's copies are worth, without Ray and without training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -60,3 +62,13 @@ def test_the_digest_tells_one_bit(state: steps.State) -> None:
     changed.view(np.uint32).flat[-1] ^= 1
     kernel.assign(changed)
     assert not np.array_equal(state.digest(), before)
+
+
+def test_any_number_of_faces_is_scored_by_one_graph(state: steps.State) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48)).astype(np.uint8)
+    score = steps.scorer(replace(state, averages=[]))
+    logits = state.model(faces[..., None].astype(np.float32), training=False).numpy()
+    for count in (5, 3, 1):
+        told = score(tf.constant(faces[:count])).numpy()
+        np.testing.assert_allclose(told, logits[:count], atol=1e-5)
+    assert score.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]

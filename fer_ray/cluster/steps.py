@@ -165,7 +165,7 @@ def training_step(
         for i, part in zip(statistics, tf.split(averaged, sizes), strict=True):
             everything[i].assign(tf.reshape(part, everything[i].shape))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def step(images: tf.Tensor, targets: tf.Tensor, number: tf.Tensor, rate: tf.Tensor) -> None:
         state.optimizer.learning_rate.assign(rate)
         total = strategy.run(on_replica, (images, targets, number))
@@ -190,7 +190,7 @@ def scorer(state: State) -> Scorer:
     """
     trained = len(state.model.trainable_variables)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, 48, 48), tf.uint8)])  # one graph for all
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, 48, 48), tf.uint8)])
     def score(images: tf.Tensor) -> tf.Tensor:
         values = [
             tf.convert_to_tensor(v) for v in state.averages or [v.value for v in state.learned]
@@ -209,7 +209,7 @@ def scorer(state: State) -> Scorer:
 def summation(strategy: tf.distribute.Strategy) -> Summation:
     """``total(values)``: their sum over all workers, who must all call it at once."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def reduce(values: tf.Tensor) -> tf.Tensor:
         def on_replica(mine: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as reference
@@ -15,6 +15,7 @@ from fer_ray.runs.comparing import compare
 LABELS = st.integers(0, 6)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(LABELS, LABELS, LABELS), min_size=1, max_size=60))
 def test_differences_are_scikit_learns_and_no_figure_is_nan(
     rows: list[tuple[int, int, int]],
@@ -41,6 +42,7 @@ def test_differences_are_scikit_learns_and_no_figure_is_nan(
     assert told["faces"] == len(rows)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(LABELS, LABELS, LABELS), min_size=1, max_size=60))
 def test_who_is_compared_with_whom_changes_signs_alone(rows: list[tuple[int, int, int]]) -> None:
     labels, ours, theirs = np.array(rows).T

@@ -151,7 +151,8 @@ def test_intervals_are_those_of_resampled_faces() -> None:
     for _ in range(3_000):
         some = rng.integers(0, 300, 300)
         accuracy.append(np.mean(labels[some] == predicted[some]))
-        matrix = reference.confusion_matrix(labels[some], predicted[some], labels=CLASSES)
+        matrix = np.zeros((7, 7), int)
+        np.add.at(matrix, (labels[some], predicted[some]), 1)
         figures = intervals.figures(matrix[None])
         macro.append(figures["macro_f1"][0])
         recall.append(figures["recall_by_class"][0, 3])

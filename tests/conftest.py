@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.swift_server",
     "tests.flaky",
     "tests.jobs.interrupted",
+    "tests.cluster.once",
 ]
 
 # Ray and TensorFlow make the first example of a property slow; CI must fail the same way twice.

@@ -27,11 +27,16 @@ FIRST = (
     "tests/jobs/test_tune_on_s3.py",
     "tests/test_drill.py",
     "tests/cluster/test_training.py",
+    "tests/cluster/test_evaluating.py",
     "tests/cluster/test_retraining.py",
     "tests/jobs/test_preflight.py",
 )
-# These share a run that takes a minute (tests/jobs/interrupted.py).
-TOGETHER = FIRST[:2]
+# These share a run that takes half a minute or a whole (tests/jobs/interrupted.py and
+# tests/cluster/once.py) with the file that stands first.
+TOGETHER = {
+    "tests/jobs/test_tune.py": "tests/jobs/test_train.py",
+    "tests/cluster/test_evaluating.py": "tests/cluster/test_training.py",
+}
 
 # A Ray of this machine's owner is none of ours, nor one that tests beside these have started.
 _RAYS_FILES = tempfile.mkdtemp(prefix="ray-")
@@ -61,7 +66,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Load
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = _file(nodeid)
-            return TOGETHER[0] if file in TOGETHER else file
+            return TOGETHER.get(file, file)
 
     return ByFile(config, log)
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_ray.cluster import evaluating, models, training
-from fer_ray.config import TrainConfig
+from fer_ray.cluster import evaluating, models
 from fer_ray.evaluation import EvaluateJobConfig
 from fer_ray.faces import demo
 from fer_ray.job import Outcome
@@ -22,24 +21,10 @@ from tests.s3_server import S3
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
-TINY: dict[str, Any] = {
-    "data": {"uri": "demo:", "demo_faces": 600},
-    "model": {"width": 0.03},
-    "training": {"epochs": 2, "batch_size": 50},
-    "cluster": {"cpus_per_worker": 0.5},
-}
-
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("storage")
-
-
-@pytest.fixture(scope="module")
-def trained(storage: Path) -> Outcome:
-    """A run of 600 drawn faces, named ``it``."""
-    settings = TINY | {"storage": {"uri": str(storage)}, "run": "it"}
-    return training.fit(TrainConfig.model_validate(settings))
+def storage(tiny_runs: Path) -> Path:
+    return tiny_runs
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +49,8 @@ STRANGERS = {
 
 
 def file_of(storage: Path) -> Path:
-    """The file of the run ``it``."""
-    return storage / "it" / layout.MODEL / layout.MODEL_FILE
+    """The file of the run ``one``."""
+    return storage / "one" / layout.MODEL / layout.MODEL_FILE
 
 
 def evaluated(storage: Path, run: str, uri: str = "demo:", **evaluate: Any) -> Outcome:
@@ -78,10 +63,10 @@ def evaluated(storage: Path, run: str, uri: str = "demo:", **evaluate: Any) -> O
     return evaluating.evaluate(EvaluateJobConfig.model_validate(settings))
 
 
-def test_a_run_scores_on_its_own_test_side_what_it_told(storage: Path, trained: Outcome) -> None:
-    outcome = evaluated(storage, "own", model="it", flips=True)
+def test_a_run_scores_on_its_own_test_side_what_it_told(storage: Path, one: Outcome) -> None:
+    outcome = evaluated(storage, "own", model="one", flips=True)
     assert outcome.status == "done", outcome.error
-    told, before = outcome.model_dump(), trained.model_dump()
+    told, before = outcome.model_dump(), one.model_dump()
     assert told["metrics"]["test"] == before["metrics"]["test"]
     assert set(told["metrics"]) == {"test", "test_flips"}
     assert told["counts"] == {"test": before["counts"]["test"]}
@@ -90,19 +75,19 @@ def test_a_run_scores_on_its_own_test_side_what_it_told(storage: Path, trained: 
     assert told["content"] == before["content"]
     assert told["model_sha256"] == hashlib.sha256(file_of(storage).read_bytes()).hexdigest()
     assert told["drawn"]
-    ours = (storage / "it" / layout.predictions(flips=False)).read_bytes()
+    ours = (storage / "one" / layout.predictions(flips=False)).read_bytes()
     assert (storage / "own" / layout.predictions(flips=False)).read_bytes() == ours
     table = pd.read_parquet(storage / "own" / layout.predictions(flips=True))
     right = float(np.mean(table["label"] == table["predicted"]))
     assert right == pytest.approx(told["metrics"]["test_flips"]["accuracy"])
-    assert evaluated(storage, "own", model="it", flips=True).status == "already_done"
+    assert evaluated(storage, "own", model="one", flips=True).status == "already_done"
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("one")
 def test_faces_that_a_model_was_trained_on_are_told_and_scored_apart(storage: Path) -> None:
-    outcome = evaluated(storage, "all", model=str(storage / "it"), side="all")
+    outcome = evaluated(storage, "all", model=str(storage / "one"), side="all")
     told = outcome.model_dump()
-    counts = json.loads((storage / "it" / layout.DATA).read_text())["counts"]
+    counts = json.loads((storage / "one" / layout.DATA).read_text())["counts"]
     train, validation, test = (sum(counts[side].values()) for side in layout.SIDES)
     assert told["seen"] == STRANGERS | {"trained_on": train, "chosen_by": validation}
     assert told["leaky"]
@@ -111,11 +96,11 @@ def test_faces_that_a_model_was_trained_on_are_told_and_scored_apart(storage: Pa
     assert f"leaky: {train} of" in (storage / "all" / layout.REPORT_PAGE).read_text()
 
 
-def test_models_are_compared_on_the_same_faces(storage: Path, trained: Outcome, model: str) -> None:
-    outcome = evaluated(storage, "both", model=model, against=["it", model])
+def test_models_are_compared_on_the_same_faces(storage: Path, one: Outcome, model: str) -> None:
+    outcome = evaluated(storage, "both", model=model, against=["one", model])
     told = outcome.model_dump()
     it, same = told["against"]
-    before = trained.model_dump()["metrics"]["test"]
+    before = one.model_dump()["metrics"]["test"]
     assert it["metrics"] == before
     gain = told["metrics"]["test"]["accuracy"] - before["accuracy"]
     assert it["comparison"]["accuracy"]["difference"] == pytest.approx(gain)
@@ -130,19 +115,19 @@ def test_models_are_compared_on_the_same_faces(storage: Path, trained: Outcome, 
 
 
 def test_other_faces_are_scored_by_their_own_split(
-    storage: Path, trained: Outcome, tmp_path: Path
+    storage: Path, one: Outcome, tmp_path: Path
 ) -> None:
     images, labels = demo.draw(5_000, 400, seed=3)
     write_faces(tmp_path / "other.parquet", images, labels)
-    outcome = evaluated(storage, "other", str(tmp_path / "other.parquet"), model="it", side="all")
+    outcome = evaluated(storage, "other", str(tmp_path / "other.parquet"), model="one", side="all")
     told = outcome.model_dump()
     assert sum(told["counts"]["all"].values()) == 400
     assert told["seen"] == STRANGERS
     assert "drawn" not in told
-    assert told["metrics"]["all"]["accuracy"] != trained.model_dump()["metrics"]["test"]["accuracy"]
+    assert told["metrics"]["all"]["accuracy"] != one.model_dump()["metrics"]["test"]["accuracy"]
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("one")
 def test_all_faces_are_scored_as_they_stand_copies_and_missing_emotions_included(
     storage: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +136,7 @@ def test_all_faces_are_scored_as_they_stand_copies_and_missing_emotions_included
     some += some[:2]  # as copies
     path = tmp_path / "few.parquet"
     write_faces(path, images[some], [labels[number] for number in some])
-    outcome = evaluated(storage, "few", str(path), model="it", side="all")
+    outcome = evaluated(storage, "few", str(path), model="one", side="all")
     told = outcome.model_dump()
     assert outcome.status == "done", outcome
     counts = {name: count for name, count in told["counts"]["all"].items() if count}
@@ -160,38 +145,38 @@ def test_all_faces_are_scored_as_they_stand_copies_and_missing_emotions_included
     assert told["duplicates"] == {"groups": 2, "faces": 4, "contradicting_groups": 0}
     page = words((storage / "few" / layout.REPORT_PAGE).read_text())
     assert "2 groups of byte-identical faces (4 faces), 0 of them with contradicting" in page
-    refused = evaluated(storage, "side", str(path), model="it")
+    refused = evaluated(storage, "side", str(path), model="one")
     assert refused.status == "invalid"
     assert "every emotion" in str(refused.error)
     write_faces(path, images[:0], [])
     assert "must hold faces, got no rows" in str(
-        evaluated(storage, "none", str(path), model="it", side="all").error
+        evaluated(storage, "none", str(path), model="one", side="all").error
     )
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("one")
 def test_a_model_whose_data_is_gone_is_not_said_to_be_new_to_the_faces(
     storage: Path, tmp_path: Path
 ) -> None:
-    card = json.loads((storage / "it/model/model.json").read_text())
+    card = json.loads((storage / "one/model/model.json").read_text())
     card["data"]["dataset"] = str(tmp_path / "gone")
     (tmp_path / "model.json").write_text(json.dumps(card))
-    (tmp_path / "model.keras").write_bytes((storage / "it/model/model.keras").read_bytes())
+    (tmp_path / "model.keras").write_bytes((storage / "one/model/model.keras").read_bytes())
     outcome = evaluated(storage, "gone", model=str(tmp_path / "model.keras"))
     assert outcome.model_dump()["seen"] == {"known": False, "made": 0}
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("one")
 def test_models_are_compared_on_faces_that_are_new_to_both(storage: Path, model: str) -> None:
-    told = evaluated(storage, "apart", model=model, against=["it"], side="all").model_dump()
+    told = evaluated(storage, "apart", model=model, against=["one"], side="all").model_dump()
     (it,) = told["against"]
-    counts = json.loads((storage / "it" / layout.DATA).read_text())["counts"]
+    counts = json.loads((storage / "one" / layout.DATA).read_text())["counts"]
     assert it["compared"] == "unseen"
     assert it["comparison"]["faces"] == sum(counts["test"].values())
     assert it["seen"]["trained_on"] == sum(counts["train"].values())
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("one")
 @pytest.mark.parametrize(
     "card", ['{"class_name": "Functional"}', '{"schema_version": 1, "data": 3}']
 )
@@ -204,9 +189,9 @@ def test_somebody_elses_card_beside_a_model_tells_nothing(
     assert models.opened(place).facts() is None
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("one")
 def test_a_card_tells_nothing_of_another_file(storage: Path, tmp_path: Path, model: str) -> None:
-    card = (storage / "it" / layout.MODEL / layout.MODEL_FACTS).read_bytes()
+    card = (storage / "one" / layout.MODEL / layout.MODEL_FACTS).read_bytes()
     (tmp_path / "model.json").write_bytes(card)
     for content, known in (
         (file_of(storage).read_bytes(), True),

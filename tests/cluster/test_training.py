@@ -22,38 +22,16 @@ from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.job import Outcome
 from fer_ray.runs import layout, metrics, record
 from fer_ray.runs.storage import store
+from tests.cluster.once import EVENTS, settings
 from tests.drill.runs import wait_for
 from tests.parquet_faces import write_faces
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
-TINY: dict[str, dict[str, Any]] = {
-    "data": {"uri": "demo:", "demo_faces": 600},
-    "augment": {"rotation": 10.0, "horizontal_flip": True, "mixup": 0.2},
-    "model": {"width": 0.03, "dropout": 0.3},
-    "optimizer": {"name": "sgd", "learning_rate": 0.002, "weight_decay": 5e-4},
-    "training": {"epochs": 2, "batch_size": 50, "ema": 0.9},
-    "cluster": {"cpus_per_worker": 0.5},
-}
-
-
-EVENTS = {"tensorboard": True}
-
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("storage")
-
-
-def settings(storage: Path, run: str, **sections: dict[str, Any]) -> TrainConfig:
-    merged = {name: TINY.get(name, {}) | sections.get(name, {}) for name in TINY | sections}
-    return TrainConfig.model_validate(merged | {"storage": {"uri": str(storage)}, "run": run})
-
-
-@pytest.fixture(scope="module")
-def one(storage: Path) -> Outcome:
-    """A run with one worker, which keeps event files."""
-    return training.fit(settings(storage, "one", training=EVENTS))
+def storage(tiny_runs: Path) -> Path:
+    return tiny_runs
 
 
 # Where workers make no difference but that of rounding, with which a rate that is high would play.

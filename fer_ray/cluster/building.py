@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fer_ray.cluster import steps
+from fer_ray.cluster import fused, steps
 from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig, local_path
 from fer_ray.network import optimizers, pretrained, vgg19
@@ -31,7 +31,7 @@ def build_state(
         if config.model.pretrained is not None and not restored:
             with _at_hand(config.model.pretrained) as path:
                 pretrained.load(model, path)
-        optimizer = optimizers.optimizer_of(config.optimizer, model.trainable_variables)
+        optimizer = optimizers.optimizer_of(config.optimizer, model.trainable_variables, fused)
     learned = [*model.trainable_variables, *steps.statistics_of(model)]
     averages = (
         [tf.Variable(v.value, trainable=False, name=v.path) for v in learned]

@@ -7,6 +7,7 @@ the gradient, which passes through the momentum. So SGD gets none from Keras, an
 """
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import keras
 from keras import ops
@@ -14,23 +15,32 @@ from keras import ops
 from fer_ray.config import OptimizerConfig
 
 
-def optimizer_of(settings: OptimizerConfig, variables: Sequence[keras.Variable]) -> keras.Optimizer:
+def optimizer_of(
+    settings: OptimizerConfig,
+    variables: Sequence[keras.Variable],
+    kinds: ModuleType = keras.optimizers,
+) -> keras.Optimizer:
     """A fresh optimizer, built for a model's trainable variables.
 
     Its ``learning_rate`` is a variable, for the loop to assign in each step. Its variables' names
     do not tell how many optimizers the process had before, as Keras' own choice would.
+
+    Args:
+        settings: which, and how it moves.
+        variables: the model's.
+        kinds: whose ``SGD``, ``Adam`` and ``AdamW`` are taken.
     """
     if settings.name == "sgd":
-        optimizer = keras.optimizers.SGD(
+        optimizer = kinds.SGD(
             settings.learning_rate,
             momentum=float(settings.momentum),
             nesterov=settings.nesterov,
             name="sgd",
         )
     elif settings.weight_decay == 0:
-        optimizer = keras.optimizers.Adam(settings.learning_rate, name="adam")
+        optimizer = kinds.Adam(settings.learning_rate, name="adam")
     else:
-        optimizer = keras.optimizers.AdamW(
+        optimizer = kinds.AdamW(
             settings.learning_rate, weight_decay=settings.weight_decay, name="adamw"
         )
         # Not by `var_names`: on TensorFlow Keras matches those against whole paths ("conv/bias:0").

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_ray.cluster import steps
+from fer_ray.cluster import fused, steps
 from fer_ray.config import ModelConfig, OptimizerConfig
 from fer_ray.network import optimizers, vgg19
 
@@ -14,7 +14,7 @@ from fer_ray.network import optimizers, vgg19
 @pytest.fixture
 def state() -> steps.State:
     model = vgg19.build(ModelConfig(width=0.0625), 128, 64, seed=0)
-    optimizer = optimizers.optimizer_of(OptimizerConfig(), model.trainable_variables)
+    optimizer = optimizers.optimizer_of(OptimizerConfig(), model.trainable_variables, fused)
     averages = [tf.Variable(v.value, trainable=False) for v in model.trainable_variables[:1]]
     return steps.State(model, optimizer, averages, tf.Variable(np.zeros(3), dtype=tf.float64))
 

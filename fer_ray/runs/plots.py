@@ -78,6 +78,7 @@ def drawing(name: str, alt: str, width: float = 6.4, height: float = 3.6) -> Ite
         plot = Plot(name, alt, figure)
         yield plot
         text = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
+        figure.set_layout_engine(None)  # found: the picture would take as long to find it again
     text = text[text.index("<svg") :]
     for stand_in, variable in _VARIABLES.items():
         text = text.replace(stand_in, variable)

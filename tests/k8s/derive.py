@@ -43,7 +43,7 @@ def of_definitions(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """The schemas in CustomResourceDefinitions, by kind such as ``ray.io/v1 RayCluster``."""
     kinds = {}
     for path in paths:
-        definition = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
+        definition = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)["spec"]
         for version in definition["versions"]:
             if version["storage"]:
                 schema = version["schema"]["openAPIV3Schema"]

@@ -14,6 +14,7 @@ from fer_ray.cluster import capacity
 from fer_ray.cluster.inference import ROUNDING
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import SIDE
+from fer_ray.network.loading import load_keras
 from fer_ray.runs import layout, record, storage, uris
 from fer_ray.runs.faults import StorageError
 
@@ -108,6 +109,7 @@ def _looked_at(content: bytes) -> tuple[str | None, str]:
 
 
 def _fault(content: bytes) -> str | None:
+    load_keras()
     import keras
     import tensorflow as tf
 

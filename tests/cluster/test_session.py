@@ -1,6 +1,7 @@
 """fer_ray.cluster.session: which places a cluster would not find again."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import ray
 import ray.exceptions
 
 from fer_ray.cluster.session import cancel, check_kept, check_shared
+from tests.drill.runs import wait_for
 
 COPY = "/tmp/ray/session_1/runtime_resources/working_dir_files/_ray_pkg_1/runs"
 
@@ -33,12 +35,17 @@ def test_a_pod_does_not_though_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def asleep(seconds: float) -> None:
-    time.sleep(seconds)
+def asleep(began: Path, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    began.touch()
+    while time.monotonic() < until:
+        time.sleep(0.02)  # Ray's interrupt is noticed between two
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_task_is_asked_to_end_unless_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_is_asked_to_end_unless_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked = []
     ask = ray.cancel
 
@@ -47,11 +54,12 @@ def test_a_task_is_asked_to_end_unless_it_has(monkeypatch: pytest.MonkeyPatch) -
         ask(task, **how)
 
     monkeypatch.setattr(ray, "cancel", noted)
-    done = asleep.remote(0)
+    done = asleep.remote(tmp_path / "first", 0)
     ray.get(done)
     cancel(done)
     assert asked == []
-    running = asleep.remote(600)
+    running = asleep.remote(tmp_path / "second", 600)
+    wait_for((tmp_path / "second").exists, "the task")
     cancel(running)
     assert asked == [running]
     with pytest.raises(ray.exceptions.TaskCancelledError):

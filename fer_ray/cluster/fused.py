@@ -1,8 +1,7 @@
 """Keras' optimizers, each weight's update one operation of TensorFlow.
 
-Keras writes an update as a dozen operations, of which each goes through memory once. At full width
-the weights and their moments are larger than any cache, and a step waits for that. The figures
-are Keras' but for rounding, the optimizer's variables the same.
+Keras writes an update as a dozen operations, whose tracing is a second of a worker's start. The
+figures are Keras' but for rounding, the optimizer's variables the same.
 """
 
 from typing import Any
@@ -11,7 +10,7 @@ import keras
 import tensorflow as tf
 
 
-class SGD(keras.optimizers.SGD):  # type: ignore[misc]
+class SGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
     """Keras' SGD; without momentum it is that one itself."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
@@ -54,9 +53,9 @@ class _Moments:
         )
 
 
-class Adam(_Moments, keras.optimizers.Adam):  # type: ignore[misc]
+class Adam(_Moments, keras.optimizers.Adam):  # type: ignore[misc]  # nor here
     """Keras' Adam."""
 
 
-class AdamW(_Moments, keras.optimizers.AdamW):  # type: ignore[misc]
+class AdamW(_Moments, keras.optimizers.AdamW):  # type: ignore[misc]  # nor here
     """Keras' AdamW."""

@@ -47,20 +47,31 @@ def predict(
     return told
 
 
+def set_up() -> None:
+    """Load Keras, and keep TensorFlow off GPUs: tasks that score have reserved none."""
+    load_keras()
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+
+
+def network_of(content: bytes) -> Any:
+    """The network in a ``.keras`` file's content; Keras raises whatever the file leads it to."""
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(content)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
 @ray.remote(num_cpus=1)
 def _predict_block(
     model: bytes, block: pa.Table, flips: bool
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """One block's ids, labels, probabilities and votes."""
-    load_keras()
-    import keras
-    import tensorflow as tf
-
-    tf.config.set_visible_devices([], "GPU")  # none is reserved
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(model)
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    set_up()
+    network = network_of(model)
     faces = rows.images_of(block["image"])
     views = [faces, faces[:, :, ::-1]] if flips else [faces]
     mean = np.mean([_forward(network, view) for view in views], axis=0)

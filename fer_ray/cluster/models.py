@@ -1,20 +1,16 @@
 """Model files: found by a run's name, a run's folder or their own, and known to be usable."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 
-from fer_ray.cluster import capacity
-from fer_ray.cluster.inference import ROUNDING
+from fer_ray.cluster import capacity, inference
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import SIDE
-from fer_ray.network.loading import load_keras
 from fer_ray.runs import layout, record, storage, uris
 from fer_ray.runs.faults import StorageError
 
@@ -109,24 +105,19 @@ def _looked_at(content: bytes) -> tuple[str | None, str]:
 
 
 def _fault(content: bytes) -> str | None:
-    load_keras()
+    inference.set_up()
     import keras
-    import tensorflow as tf
 
-    tf.config.set_visible_devices([], "GPU")  # none is reserved
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / layout.MODEL_FILE
-        path.write_bytes(content)
-        try:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-            shapes = (model.input_shape, model.output_shape)
-        except Exception as error:  # noqa: BLE001 Keras raises whatever the file leads it to
-            told = (str(error).strip().splitlines() or [""])[0]
-            return f"a .keras file that Keras opens, got {type(error).__name__} ({told:.100})"
+    try:
+        model = inference.network_of(content)
+        shapes = (model.input_shape, model.output_shape)
+    except Exception as error:  # noqa: BLE001 Keras raises whatever the file leads it to
+        told = (str(error).strip().splitlines() or [""])[0]
+        return f"a .keras file that Keras opens, got {type(error).__name__} ({told:.100})"
     if shapes != _WANTED:
         return f"a model of input {_WANTED[0]} and output {_WANTED[1]}, got {shapes}"
     grey = np.full((1, SIDE, SIDE, 1), 128, np.float32)
     given = keras.ops.convert_to_numpy(model(grey, training=False)).astype(np.float64)
-    if not (given >= 0).all() or abs(given.sum() - 1) > ROUNDING:
+    if not (given >= 0).all() or abs(given.sum() - 1) > inference.ROUNDING:
         return f"a model that gives probabilities, got {np.round(given[0], 3).tolist()}"
     return None

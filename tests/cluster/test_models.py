@@ -22,7 +22,6 @@ def save(path: Path, bias: list[float], activation: str | None = None) -> str:
     layer = keras.layers.Dense(7, activation=activation, kernel_initializer="zeros")
     model = keras.Model(faces, layer(keras.layers.GlobalAveragePooling2D()(faces)))
     layer.set_weights([layer.get_weights()[0], np.array(bias, np.float32)])
-    path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     return str(path)
 

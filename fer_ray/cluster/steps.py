@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fer_ray.cluster import fused
 from fer_ray.config import OptimizerConfig, TrainingConfig
 from fer_ray.network import losses
 from fer_ray.network.optimizers import l2_gradients
@@ -132,7 +133,7 @@ def training_step(
         A function of images ``(n, 48, 48)`` uint8, targets ``(n, 7)`` float32, the step's number,
         int64, and its learning rate, float32.
     """
-    model = state.model
+    model = fused.trainable(state.model)
     everything = model.non_trainable_variables
     seeds = [i for i, v in enumerate(everything) if _is_seed(v)]
     statistics = [i for i, v in enumerate(everything) if not _is_seed(v)]

@@ -1,4 +1,4 @@
-"""fer_ray.cluster.fused: what Keras' optimizers do, in fewer operations."""
+"""fer_ray.cluster.fused: what Keras' optimizers and normalisation do, in fewer operations."""
 
 from pathlib import Path
 from types import ModuleType
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_ray.cluster import fused
+from fer_ray.cluster import fused, steps
 from fer_ray.cluster.building import build_state
 from fer_ray.cluster.work import Work
-from fer_ray.config import OptimizerConfig, TrainConfig
+from fer_ray.config import ModelConfig, OptimizerConfig, TrainConfig, TrainingConfig
+from fer_ray.network import vgg19
 from fer_ray.network.optimizers import optimizer_of
 from fer_ray.runs import lease
 from fer_ray.runs.storage import store
@@ -29,6 +30,8 @@ SETTINGS = {
 # Keras takes 1 - .999 as .001, and 1 - .999**step from .999 in single precision, which is .999
 # and 1.3e-8; TensorFlow takes both from that. It is 1.3e-5 of the second moment, half of a step's.
 ROUNDING = {"adam": 1.3e-5, "sgd": 2e-7}
+# bfloat16 has eight bits: both round what they give
+CLOSENESS = {"float32": 2e-5, "mixed_bfloat16": 0.01}
 STRATEGIES = {
     "alone": tf.distribute.get_strategy,
     "workers": tf.distribute.MultiWorkerMirroredStrategy,
@@ -117,3 +120,66 @@ def test_a_run_is_trained_by_them(name: str, kind: type, tmp_path: Path) -> None
             class_weights=None,
         )
         assert type(build_state(work, tf.distribute.get_strategy()).optimizer) is kind
+
+
+@pytest.mark.parametrize("shape", [(6, 12, 12, 16), (3, 3, 3, 40), (1, 2, 1, 3)])
+@pytest.mark.parametrize("dtype", CLOSENESS)
+def test_a_batch_is_normalised_as_keras_does_it(dtype: str, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    faces = keras.Input(shape[1:])
+    layer = keras.layers.BatchNormalization(momentum=0.8, epsilon=0.02, dtype=dtype)
+    plain = keras.Model(faces, layer(faces))
+    given = tf.constant(rng.normal(rng.normal(size=shape[-1]), 2, shape).astype(np.float32))
+    pulled = tf.constant(rng.normal(size=shape).astype(np.float32))
+    weights, others = (
+        [tf.constant(rng.uniform(1, 2, shape[-1]).astype(np.float32)) for _ in range(2)]
+        for _ in range(2)
+    )
+
+    def results(model: keras.Model, training: bool) -> dict[str, np.ndarray]:
+        with tf.GradientTape() as tape:
+            tape.watch([given, *weights])
+            out, statistics = model.stateless_call(weights, others, given, training=training)
+            loss = tf.reduce_sum(tf.cast(out, tf.float32) * pulled)
+        slopes = tape.gradient(loss, [given, *weights])
+        names = ("out", "mean", "variance", "input's", "gamma's", "beta's")
+        assert out.dtype == layer.compute_dtype
+        arrays = [tf.cast(each, tf.float32).numpy() for each in (out, *statistics, *slopes)]
+        return dict(zip(names, arrays, strict=True))
+
+    for training in (True, False):
+        told, wanted = (results(m, training) for m in (fused.trainable(plain), plain))
+        for name, value in wanted.items():
+            close = CLOSENESS[dtype] * max(1, np.abs(value).max())
+            np.testing.assert_allclose(told[name], value, atol=close, rtol=0, err_msg=name)
+        moved = not np.array_equal(told["mean"], others[0])
+        assert moved == training
+
+
+@pytest.mark.parametrize("head", ["bn", "paper"])
+def test_what_is_trained_is_the_networks_own_and_leaves_it_kerass(head: str) -> None:
+    network = vgg19.build(ModelConfig(head=head, width=0.03), 128, 64)
+    before = network.get_config()
+    trained = fused.trainable(network)
+    assert [id(v) for v in trained.trainable_variables] == [
+        id(v) for v in network.trainable_variables
+    ]
+    assert [id(v) for v in trained.non_trainable_variables] == [
+        id(v) for v in network.non_trainable_variables
+    ]
+    assert network.get_config() == before
+    assert {type(layer).__module__.split(".")[0] for layer in network.layers} == {"keras"}
+
+
+def test_a_training_step_has_one_operation_a_normalisation() -> None:
+    network = vgg19.build(ModelConfig(width=0.03), 128, 64)
+    optimizer = optimizer_of(SETTINGS["sgd"], network.trainable_variables, fused)
+    state = steps.State(network, optimizer, [], tf.Variable(np.zeros(3), dtype=tf.float64))
+    step = steps.training_step(
+        state, tf.distribute.get_strategy(), TrainingConfig(), SETTINGS["sgd"], 0, None
+    )
+    given = (tf.zeros((4, 48, 48), tf.uint8), tf.zeros((4, 7)), tf.constant(0, tf.int64))
+    graph = step.get_concrete_function(*given, tf.constant(RATE)).graph  # type: ignore[attr-defined]
+    kinds = [node.op for node in graph.as_graph_def().node]
+    assert kinds.count("FusedBatchNormV3") == kinds.count("FusedBatchNormGradV3") == 16
+    assert "SquaredDifference" not in kinds

@@ -1,7 +1,5 @@
 """jobs/benchmark_protocols.py: what its table rests on, beside the runs themselves."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -10,19 +8,14 @@ import pytest
 from fer_ray import settings
 from fer_ray.config import TrainConfig
 from fer_ray.faces import balance
+from tests.jobs.scripts import loaded
 
-SCRIPT = Path(__file__).parents[2] / "jobs" / "benchmark_protocols.py"
 FACES = {0: 3_000, 1: 350, 2: 3_100, 3: 5_600, 4: 3_800, 5: 2_500, 6: 3_900}
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_protocols", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmark_protocols")
 
 
 def test_a_row_knows_how_many_faces_its_network_meets(script: ModuleType) -> None:

@@ -1,6 +1,7 @@
 """jobs/benchmark_training.py: what its figure rests on, without the training."""
 
-import importlib.util
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,30 +11,26 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "jobs" / "benchmark_training.py"
+from tests.jobs.scripts import loaded
+
 COUNTING = "import sys, time\nfor n in range(10**6):\n print(n, flush=True); time.sleep(.002)"
 STARTING = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_training", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmark_training")
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+def started(script: ModuleType, tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """A process whose child's child counts into a file, and that file."""
     counted = tmp_path / "counted"
     outer = [sys.executable, "-c", STARTING, f"exec({COUNTING!r})"]
     with counted.open("w") as file, subprocess.Popen(outer, stdout=file) as process:
         yield process.pid, counted
-        process.kill()
-    subprocess.run(["pkill", "-KILL", "-f", "range(10[*][*]6)"], check=False)
+        for each in script._family(process.pid):
+            os.kill(each, signal.SIGKILL)
 
 
 def grown(file: Path, size: int) -> None:

@@ -6,6 +6,9 @@
 After each epoch of the job all its processes, Ray's too, are stopped while the bare loop takes its
 turn: a machine that is slower in one minute than in the next slows both. Prints one line of JSON.
 Run it on a machine that does nothing else.
+
+The bare loop computes with oneDNN, as the job does. With ``--untouched`` it does what TensorFlow
+does by itself, which on a processor without AVX-512 VNNI is to compute without.
 """
 
 import argparse
@@ -28,7 +31,7 @@ BATCH_SIZE = 48
 BARE_SHARE = 3  # the bare loop takes one step of so many of the job
 
 
-def compare(width: float, steps: int, turns: int) -> dict[str, Any]:
+def compare(width: float, steps: int, turns: int, *, untouched: bool = False) -> dict[str, Any]:
     """Images per second of both, and their ratio in each turn.
 
     The job is the whole one (Ray Data, augmentation, one worker, validation, checkpoints); its
@@ -40,10 +43,14 @@ def compare(width: float, steps: int, turns: int) -> dict[str, Any]:
         width: of VGG19 with batch normalisation.
         steps: of the job in a turn, about.
         turns: that count, two or more; the epoch before them compiles.
+        untouched: whether the bare loop has TensorFlow's own choice of oneDNN.
     """
     from fer_ray.runs import layout
 
-    with tempfile.TemporaryDirectory() as folder, _bare_loop(width, steps // BARE_SHARE) as bare:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _bare_loop(width, steps // BARE_SHARE, untouched=untouched) as bare,
+    ):
         run = Path(folder) / "timed"
         epochs, stops, rates = [], [], []
         with _job(width, steps, turns + 1, folder) as job:
@@ -150,15 +157,18 @@ def _family(pid: int) -> list[int]:
 
 
 @contextmanager
-def _bare_loop(width: float, steps: int) -> Iterator[subprocess.Popen[str]]:
+def _bare_loop(width: float, steps: int, *, untouched: bool) -> Iterator[subprocess.Popen[str]]:
     """A process that waits to be asked for turns of so many steps; it has compiled."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    if not untouched:
+        environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     command = [sys.executable, __file__, "--bare", "--width", str(width), "--steps", str(steps)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=environment,
     ) as process:
         _turn(process)
         yield process
@@ -212,6 +222,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--untouched", action="store_true")
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     if given.pop("bare"):

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from fer_ray.network.loading import ask_for_onednn
+
+ask_for_onednn()  # what a test computes is compared to what workers do
+
 pytest_plugins = [
     "tests.parallel",
     "tests.s3_server",

@@ -153,6 +153,18 @@ def test_no_room_imports_itself_in_a_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError with the circle
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_function_that_imports_tensorflow_has_it_loaded_as_all_do(room: str) -> None:
+    """Ray gives a process to the next task: what the first had loaded otherwise is there then."""
+    if floor_of(room) in {"network", "cluster"}:
+        for function in ast.walk(parsed(FILES[room])):
+            if isinstance(function, ast.FunctionDef):
+                lines = [ast.unparse(line) for line in function.body]
+                for line in lines:
+                    if line.startswith(("import tensorflow", "from tensorflow")):
+                        assert "load_keras()" in lines[: lines.index(line)], function.name
+
+
 @pytest.mark.parametrize("job", JOBS, ids=lambda path: path.stem)
 def test_a_job_imports_heavy_rooms_only_inside_functions(job: Path) -> None:
     at_top = [node for node in parsed(job).body if isinstance(node, ast.Import | ast.ImportFrom)]

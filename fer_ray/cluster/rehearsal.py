@@ -14,6 +14,7 @@ from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.source import DEMO
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
+from fer_ray.network.loading import load_keras
 from fer_ray.preflight import PreflightConfig
 from fer_ray.runs import checkpoint, layout, metrics, storage
 from fer_ray.runs.lease import Lease
@@ -45,6 +46,7 @@ def gpu_at_work() -> str:
 
 @ray.remote(num_cpus=1, num_gpus=1, max_calls=1)
 def _compute() -> str:
+    load_keras()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

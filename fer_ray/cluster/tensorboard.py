@@ -7,12 +7,14 @@ from typing import Any
 
 import ray
 
+from fer_ray.network.loading import load_keras
 from fer_ray.runs import layout, storage
 
 
 @ray.remote(num_cpus=0)
 def write_events(run_uri: str, epochs: Sequence[Mapping[str, Any]]) -> None:
     """Write the figures of ``epochs`` into the run's ``tensorboard/``, against the epoch."""
+    load_keras()
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")  # none is reserved

@@ -30,6 +30,7 @@ from fer_ray.cluster.work import Work
 from fer_ray.config import TrainConfig
 from fer_ray.faces.rows import FACE_BYTES
 from fer_ray.job import Outcome
+from fer_ray.network.loading import load_keras
 from fer_ray.runs import layout, metrics, record, storage
 from fer_ray.runs.lease import Lease
 
@@ -210,6 +211,7 @@ def begin(run: storage.Store, config: TrainConfig, facts: Mapping[str, Any]) -> 
 @ray.remote(num_cpus=1)
 def _check_pretrained(work: Work) -> None:
     """Raise what laying ``model.pretrained`` into the network raises, before workers start."""
+    load_keras()
     import tensorflow as tf
 
     from fer_ray.cluster.building import build_state, set_up_tensorflow

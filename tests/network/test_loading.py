@@ -1,9 +1,13 @@
 """fer_ray.network.loading, each time in a process that has loaded nothing yet."""
 
+import os
+import platform
 import subprocess
 import sys
 
 import pytest
+
+from fer_ray.network.loading import ONEDNN
 
 LOADED = "from fer_ray.network.loading import load_keras; load_keras()\n"
 SPARED = (
@@ -39,3 +43,21 @@ def test_keras_loads_without_what_nobody_here_calls(script: str, tmp_path: objec
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is asked for on x86-64 alone")
+@pytest.mark.parametrize(("given", "used"), [(None, True), ("1", True), ("0", False)])
+def test_it_computes_with_onednn_unless_the_caller_has_said_otherwise(
+    given: str | None, *, used: bool
+) -> None:
+    """TensorFlow's default depends on the processor; a private name tells what it does."""
+    tell = "from tensorflow.python.util._pywrap_util_port import IsMklEnabled as it; print(it())"
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
+    told = subprocess.run(
+        [sys.executable, "-c", LOADED + tell],
+        env=environment | ({} if given is None else {ONEDNN: given}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == [str(used)]

@@ -1,6 +1,8 @@
 """fer_ray.cluster.stream on a real Ray cluster: the same global batches, whoever takes them."""
 
+import time
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +10,20 @@ import pytest
 import ray
 import ray.data
 
-from fer_ray.cluster.stream import ByRank, Faces, Plan, Start, checks, faces_at
+from fer_ray.cluster.stream import (
+    LOOP_S,
+    READY_LOOP_S,
+    ByRank,
+    Faces,
+    Plan,
+    Start,
+    Unhurried,
+    checks,
+    faces_at,
+)
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, order, rows
+from tests.drill.runs import wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -151,3 +164,36 @@ def test_mixup_blends_two_faces_and_their_targets_by_the_same_weight(faces: Face
             for j in range(len(pure))
         ]
         assert min(apart) <= 0.51  # rounded to whole grey levels
+
+
+class Watched(Unhurried):
+    """Keeps of each turn of Ray Data's loop whether a block lay ready, and how long it paused."""
+
+    turns: ClassVar[list[tuple[bool, float]]] = []
+
+    def on_execution_step(self, executor: Any) -> None:
+        ready = len(executor._output_node[1].output_queue) > 0
+        began = time.monotonic()
+        super().on_execution_step(executor)
+        self.turns.append((ready, time.monotonic() - began))
+
+
+def test_ray_datas_loop_turns_four_times_as_often_while_a_worker_waits() -> None:
+    """A loop in this process, so that it can be watched; a turn costs a worker 3 ms of a core."""
+
+    def slow(batch: pa.Table) -> pa.Table:
+        time.sleep(1)
+        return batch
+
+    stream = ray.data.range(4, override_num_blocks=4).map_batches(slow, batch_format="pyarrow")
+    stream.context.custom_execution_callback_classes = [Watched]
+    batches = iter(stream.iter_batches(batch_size=1, prefetch_batches=0))
+    taken = [next(batches)]
+    wait_for(lambda: any(ready for ready, _ in Watched.turns), "a block that lies ready")
+    taken += batches
+    assert sorted(int(batch["id"][0]) for batch in taken) == [0, 1, 2, 3]
+    idle = [pause for ready, pause in Watched.turns if not ready]
+    assert min(idle) >= LOOP_S
+    assert min(idle) < READY_LOOP_S
+    assert min(pause for ready, pause in Watched.turns if ready) >= READY_LOOP_S
+    assert READY_LOOP_S == 4 * LOOP_S

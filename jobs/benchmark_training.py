@@ -45,12 +45,12 @@ def compare(width: float, steps: int, turns: int, *, untouched: bool = False) ->
         turns: that count, two or more; the epoch before them compiles.
         untouched: whether the bare loop has TensorFlow's own choice of oneDNN.
     """
+    from fer_ray.network.loading import ask_for_onednn
     from fer_ray.runs import layout
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _bare_loop(width, steps // BARE_SHARE, untouched=untouched) as bare,
-    ):
+    if not untouched:
+        ask_for_onednn()  # for both, which inherit it; the job asks in any case
+    with tempfile.TemporaryDirectory() as folder, _bare_loop(width, steps // BARE_SHARE) as bare:
         run = Path(folder) / "timed"
         epochs, stops, rates = [], [], []
         with _job(width, steps, turns + 1, folder) as job:
@@ -157,18 +157,15 @@ def _family(pid: int) -> list[int]:
 
 
 @contextmanager
-def _bare_loop(width: float, steps: int, *, untouched: bool) -> Iterator[subprocess.Popen[str]]:
+def _bare_loop(width: float, steps: int) -> Iterator[subprocess.Popen[str]]:
     """A process that waits to be asked for turns of so many steps; it has compiled."""
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    if not untouched:
-        environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     command = [sys.executable, __file__, "--bare", "--width", str(width), "--steps", str(steps)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
     ) as process:
         _turn(process)
         yield process

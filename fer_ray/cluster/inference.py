@@ -1,7 +1,6 @@
 """Scoring faces with a model file, in tasks wherever the cluster has room."""
 
 import tempfile
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,33 @@ import numpy as np
 import pyarrow as pa
 import ray
 
+from fer_ray.cluster.stream import Faces
 from fer_ray.faces import rows
 from fer_ray.faces.votes import counts_of
 from fer_ray.network.loading import load_keras
 from fer_ray.runs.predictions import Predictions
 
 SCORED_AT_ONCE = 256  # faces a forward pass
+FACES_A_TASK = 512  # at least: a process that has never scored must load TensorFlow, and trace
 ROUNDING = 0.01  # of seven probabilities' sum: in bfloat16 one of three misses 1 by over 0.001
 
 
-def predict(
-    model: "ray.ObjectRef[bytes]", blocks: Sequence["ray.ObjectRef[pa.Table]"], flips: bool
-) -> Predictions:
+def predict(model: "ray.ObjectRef[bytes]", faces: Faces, flips: bool) -> Predictions:
     """What a model says of every face, in order.
+
+    It is asked block by block, so its answers do not depend on how many tasks ask it.
 
     Args:
         model: content of a ``.keras`` file: in ``(n, 48, 48, 1)``, 0 to 255; out ``(n, 7)``.
-        blocks: tables of faces.
+        faces: to score.
         flips: give the mean over each face and its mirror instead.
 
     Raises:
         ArithmeticError: the model's weights have diverged.
     """
-    scored = ray.get([_predict_block.remote(model, block, flips) for block in blocks])
-    ids, labels, probabilities, votes = zip(*scored, strict=True)
+    shares = [[faces.blocks[n] for n in one] for one in _shares(len(faces.blocks), faces.count)]
+    scored = ray.get([_predict_blocks.remote(model, flips, *blocks) for blocks in shares])
+    ids, labels, probabilities, votes = zip(*chain.from_iterable(scored), strict=True)
     told = Predictions(
         ids=list(chain.from_iterable(ids)),
         labels=np.concatenate(labels),
@@ -45,6 +47,12 @@ def predict(
     if np.abs(told.probabilities.sum(axis=1) - 1).max(initial=0) > ROUNDING:
         raise ArithmeticError("the model must give probabilities that sum to 1, got others")
     return told
+
+
+def _shares(blocks: int, faces: int) -> list[list[int]]:
+    """Which of the blocks each task scores, in order."""
+    tasks = min(blocks, max(1, faces // FACES_A_TASK))
+    return [share.tolist() for share in np.array_split(np.arange(blocks), tasks)]
 
 
 def set_up() -> None:
@@ -66,12 +74,18 @@ def network_of(content: bytes) -> Any:
 
 
 @ray.remote(num_cpus=1)
-def _predict_block(
-    model: bytes, block: pa.Table, flips: bool
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """One block's ids, labels, probabilities and votes."""
+def _predict_blocks(
+    model: bytes, flips: bool, *blocks: pa.Table
+) -> list[tuple[list[str], np.ndarray, np.ndarray, np.ndarray]]:
+    """Each block's ids, labels, probabilities and votes."""
     set_up()
     network = network_of(model)
+    return [_predicted(network, block, flips) for block in blocks]
+
+
+def _predicted(
+    network: Any, block: pa.Table, flips: bool
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     faces = rows.images_of(block["image"])
     views = [faces, faces[:, :, ::-1]] if flips else [faces]
     mean = np.mean([_forward(network, view) for view in views], axis=0)

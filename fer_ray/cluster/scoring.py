@@ -25,7 +25,7 @@ def score(
     for side, some in faces.items():
         rows = {side: False} | ({f"{side}_flips": True} if flips else {})
         for row, flipped in rows.items():
-            one = told[row] = inference.predict(model, some.blocks, flips=flipped)
+            one = told[row] = inference.predict(model, some, flips=flipped)
             scored[row] = worth(one)
             if votes := scores.of_votes(one.labels, one.named, one.votes):
                 scored[row]["votes"] = votes

@@ -8,6 +8,7 @@ import pytest
 import ray
 
 from fer_ray.cluster import inference
+from fer_ray.cluster.stream import Faces
 from fer_ray.faces import rows
 from fer_ray.runs.predictions import Predictions
 
@@ -50,7 +51,7 @@ def predicted(
         )
         for end, count in zip(ends, COUNTS, strict=True)
     ]
-    return inference.predict(content, blocks, flips=flips)
+    return inference.predict(content, Faces(blocks, COUNTS), flips=flips)
 
 
 def test_every_face_is_told_in_its_place(tmp_path: Path) -> None:
@@ -60,6 +61,30 @@ def test_every_face_is_told_in_its_place(tmp_path: Path) -> None:
     np.testing.assert_allclose(told.probabilities, expected(FACES), atol=1e-5)
     given = [[0] * 10 if one is None else one for one in VOTES]
     np.testing.assert_array_equal(told.votes, given)
+
+
+def test_answers_do_not_depend_on_how_many_tasks_give_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one = predicted(tmp_path, KERNEL)
+    monkeypatch.setattr(inference, "FACES_A_TASK", 1)
+    in_three = predicted(tmp_path, KERNEL)
+    assert in_three.ids == in_one.ids
+    np.testing.assert_array_equal(in_three.probabilities, in_one.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "faces", "told"),
+    [
+        (2, 420, [[0, 1]]),  # of the drawn faces a run begins with
+        (8, 3_589, [[0, 1], [2], [3], [4], [5], [6], [7]]),  # of FER2013
+        (3, 100_000, [[0], [1], [2]]),
+    ],
+)
+def test_a_task_has_faces_enough_to_be_worth_its_process(
+    blocks: int, faces: int, told: list[list[int]]
+) -> None:
+    assert inference._shares(blocks, faces) == told
 
 
 def test_flips_are_the_mean_of_a_face_and_its_mirror_image(tmp_path: Path) -> None:

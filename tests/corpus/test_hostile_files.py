@@ -165,7 +165,7 @@ def test_a_model_that_holds_a_program_is_not_scored(tmp_path: Path) -> None:
     exploded = tmp_path / "exploded"
     model = with_lambda(exploded)
     with pytest.raises(ValueError, match="Lambda"):
-        inference._predict_block._function(model, faces(), flips=False)
+        inference._predict_blocks._function(model, False, faces())
     assert not exploded.exists()
     path = tmp_path / "trusted.keras"
     path.write_bytes(model)

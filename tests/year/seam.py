@@ -5,7 +5,7 @@ where they are called, but for training, which is a draw.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
@@ -135,9 +135,9 @@ def _opened(place: models.Place) -> models.Model:
     return models.Model(place, content, hashlib.sha256(content).hexdigest())
 
 
-def _predict(model: bytes, blocks: Sequence[pa.Table], flips: bool) -> Predictions:
+def _predict(model: bytes, faces: Faces, flips: bool) -> Predictions:
     assert not flips
-    return drawn.predictions(model, pa.concat_tables(blocks))
+    return drawn.predictions(model, pa.concat_tables(faces.blocks))
 
 
 def _worth(told: Predictions) -> dict[str, Any]:

@@ -272,6 +272,7 @@ def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) 
     assert ray.available_resources()["CPU"] < 2
     assert loads_tensorflow("RayTrainWorker") == {True}
     assert loads_tensorflow("TrainController") == {False}  # Ray's own would have it do so
+    assert loads_tensorflow("PlacementGroupCleaner") == set()  # of no use without a dashboard
     ray.cancel(fitted, recursive=False)
     wait_for(lambda: ray.available_resources()["CPU"] == 2, "both CPUs", timeout_s=15)
     with pytest.raises(ray.exceptions.RayError):

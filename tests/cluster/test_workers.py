@@ -2,11 +2,13 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 
 from fer_ray.cluster import workers
+from fer_ray.network.loading import load_keras
 from tests.drill.runs import wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -35,6 +37,23 @@ def _owner(told: Path) -> None:
         workers._end(group)
         (told / "ended").touch()
         raise
+
+
+def test_a_group_in_a_ray_of_the_jobs_own_does_without_the_cleaner_alone() -> None:
+    load_keras()
+    from ray.train.tensorflow import TensorflowTrainer
+    from ray.train.v2._internal.callbacks.placement_group_callback import (
+        PlacementGroupCleanerCallback,
+    )
+
+    from fer_ray.cluster.alone import TrainerAlone
+
+    def kinds(trainer: type[Any]) -> list[type]:
+        return [type(one) for one in trainer(lambda: None)._create_default_callbacks()]
+
+    rays, ours = kinds(TensorflowTrainer), kinds(TrainerAlone)
+    assert [one for one in rays if one is not PlacementGroupCleanerCallback] == ours
+    assert len(ours) == len(rays) - 1
 
 
 def test_a_cancelled_owner_ends_its_group_though_ray_interrupts_it_again(tmp_path: Path) -> None:

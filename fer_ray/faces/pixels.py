@@ -84,8 +84,15 @@ def is_list(value: Any) -> bool:
 
 
 def numbers_of(value: Any) -> np.ndarray:
-    """All numbers of an Arrow list, or of a list of lists, in order; nulls become NaN."""
+    """All numbers of an Arrow list, or of a list of lists, in order; nulls become NaN.
+
+    Of other values there is only their count: text that is no UTF-8 could not be told.
+    """
     items = value.values
     while is_list_type(items.type):
         items = items.flatten()
+    if pa.types.is_dictionary(items.type):
+        items = items.dictionary_decode()
+    if not pa.types.is_primitive(items.type):
+        return np.empty(len(items), object)
     return np.asarray(items.to_numpy(zero_copy_only=False))

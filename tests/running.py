@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+PATIENCE_S = 500  # a job that hangs ends before its test does, and leaves what it had said
 
 
 def ended(
-    job: str, *argv: str, timeout_s: float = 180, env: Mapping[str, str] | None = None
+    job: str, *argv: str, timeout_s: float = PATIENCE_S, env: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, Any], str]:
     """Exit code, outcome and stderr of a job; stdout must be its one line.
 

@@ -1,5 +1,9 @@
-"""fer_ray.cluster.session: which places a cluster would not find again."""
+"""fer_ray.cluster.session: a Ray of the job's own, and places that a cluster would not find."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -8,10 +12,30 @@ import pytest
 import ray
 import ray.exceptions
 
-from fer_ray.cluster.session import cancel, check_kept, check_shared
+from fer_ray.cluster.session import _ALONE, cancel, check_kept, check_shared
 from tests.drill.runs import wait_for
 
 COPY = "/tmp/ray/session_1/runtime_resources/working_dir_files/_ray_pkg_1/runs"
+
+# What a task sees of its environment, in a Ray that the process starts.
+SEEN = """
+import json, os, sys
+import ray
+from fer_ray.cluster.session import session
+with session(verbose=False):
+    seen = ray.get(ray.remote(lambda: dict(os.environ)).remote())
+sys.stdout.write(json.dumps(seen))
+"""
+
+
+def test_a_ray_of_the_jobs_own_is_set_up_for_it_unless_the_environment_says_otherwise() -> None:
+    told = {"RAY_event_stats": "1"}
+    bare = {name: value for name, value in os.environ.items() if name not in _ALONE}
+    done = subprocess.run(
+        [sys.executable, "-c", SEEN], env=bare | told, capture_output=True, text=True, check=True
+    )
+    seen = json.loads(done.stdout)
+    assert {name: seen.get(name) for name in _ALONE} == _ALONE | told
 
 
 @pytest.mark.parametrize("place", [COPY, f"file://{COPY}"])

@@ -86,6 +86,7 @@ def _predict_blocks(
 def _predicted(
     network: Any, block: pa.Table, flips: bool
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """One block's."""
     faces = rows.images_of(block["image"])
     views = [faces, faces[:, :, ::-1]] if flips else [faces]
     mean = np.mean([_forward(network, view) for view in views], axis=0)

@@ -36,8 +36,11 @@ def ray_cluster() -> Iterator[None]:
     import ray
     import ray.data
 
+    from fer_ray.cluster.session import OWN
+
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # as where a job starts Ray
+        environment.setenv(OWN, "1")
         ray.init(
             "local",
             num_cpus=2,

@@ -15,8 +15,10 @@ from fer_ray.cluster.source import DEMO
 from fer_ray.config import local_path
 
 _IN_A_POD = "RAY_USAGE_STATS_KUBERAY_IN_USE"  # KubeRay sets it in all pods that run Ray
+OWN = "FER_RAY_OWN_RAY"  # set in all processes of a Ray that a job started, and in no other's
 # How Ray runs where nothing but the job runs, if the environment does not say otherwise.
 _ALONE = {
+    OWN: "1",
     "RAY_worker_niceness": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_event_stats": "0",  # of what each process handles, for Ray's debugging

@@ -44,8 +44,7 @@ def run_to_end(work: Work, faces: Faces, plan: Plan, lease: Lease) -> None:
     """
     stream = ByRank(faces, plan, work.last_step, Beginning(work.guard))
     where = capacity.where_work_is_done()
-    alone = not session.joins()
-    training = _train.options(scheduling_strategy=where).remote(work, stream, alone)
+    training = _train.options(scheduling_strategy=where).remote(work, stream)
     try:
         while not ray.wait([training], timeout=LOOK_EVERY_S)[0]:
             lease.check()
@@ -107,7 +106,7 @@ def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
 
 
 @ray.remote(num_cpus=0)
-def _train(work: Work, data_config: ByRank, alone: bool) -> None:
+def _train(work: Work, data_config: ByRank) -> None:
     """Run the worker group until the last step, through its failures.
 
     In a task: Ray's trainer imports TensorFlow, which the driver's node may not have the memory
@@ -121,7 +120,7 @@ def _train(work: Work, data_config: ByRank, alone: bool) -> None:
     os.environ.setdefault(*_ASKED)
     config = work.config.cluster
     ray_files = storage.store(work.run_uri).folder(layout.RAY)
-    trainer = (TrainerAlone if alone else TensorflowTrainer)(
+    trainer = (TrainerAlone if session.OWN in os.environ else TensorflowTrainer)(
         _train_loop,
         train_loop_config={"work": work},
         tensorflow_config=cast(Any, MultiWorker()),  # Ray's annotation knows its own alone

@@ -2,6 +2,7 @@
 
     python jobs/benchmark.py augment                  # Table 2 against Keras' ImageDataGenerator
     python jobs/benchmark.py balance DATASET_URI      # through Ray against plain imbalanced-learn
+    python jobs/benchmark.py kernels                  # their gradients, against TensorFlow's own
 
 Prints one line of JSON: both figures and their ratio. Run it on a machine that does nothing else.
 """
@@ -128,16 +129,80 @@ def balance(uri: str, target: int = 4_000, turns: int = 3) -> dict[str, float]:
     }
 
 
+def kernels(faces: int = 48, turns: int = 9) -> dict[str, dict[str, float]]:
+    """Milliseconds of a kernel's gradient as a convolution and by TensorFlow, and their ratio.
+
+    By the place of a convolution in VGG19 at width 1, as ``6x6x512-512``.
+
+    Args:
+        faces: of a batch.
+        turns: of each; the median counts.
+    """
+    import statistics
+
+    import numpy as np
+
+    from fer_ray.network.loading import load_keras
+
+    load_keras()
+    import tensorflow as tf
+
+    from fer_ray.cluster.convolution import kernel_gradient
+
+    tf.config.experimental.enable_op_determinism()
+    found = {}
+    rng = np.random.default_rng(0)
+    for size, channels, filters in (
+        (24, 128, 128),
+        (12, 128, 256),
+        (12, 256, 256),
+        (6, 256, 512),
+        (6, 512, 512),
+        (3, 512, 512),
+    ):
+        inputs, outputs = (
+            tf.constant(rng.normal(size=(faces, size, size, depth)).astype(np.float32))
+            for depth in (channels, filters)
+        )
+
+        @tf.function(autograph=False)
+        def theirs(inputs: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            shape = (3, 3, inputs.shape[-1], outputs.shape[-1])
+            return tf.raw_ops.Conv2DBackpropFilter(
+                input=inputs,
+                filter_sizes=shape,
+                out_backprop=outputs,
+                strides=[1, 1, 1, 1],
+                padding="SAME",
+            )
+
+        ours = tf.function(kernel_gradient, autograph=False)
+        seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
+        for _ in range(turns + 1):  # the first compiles
+            for name, gradient in (("ours", ours), ("theirs", theirs)):
+                started = time.perf_counter()
+                gradient(inputs, outputs).numpy()
+                seconds[name].append(time.perf_counter() - started)
+        mine, other = (statistics.median(of[1:]) * 1e3 for of in seconds.values())
+        found[f"{size}x{size}x{channels}-{filters}"] = {
+            "convolution_ms": round(mine, 1),
+            "tensorflow_ms": round(other, 1),
+            "ratio": round(other / mine, 2),
+        }
+    return found
+
+
 def main() -> None:
     """Measure what argv names and print it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    what = parser.add_subparsers(dest="what", required=True, metavar="augment|balance")
+    what = parser.add_subparsers(dest="what", required=True, metavar="augment|balance|kernels")
     what.add_parser("augment")
     what.add_parser("balance").add_argument("uri")
+    what.add_parser("kernels").add_argument("--faces", type=int, default=48, help="of a batch")
     given = vars(parser.parse_args())
-    measure = {"augment": augmentation, "balance": balance}
+    measure = {"augment": augmentation, "balance": balance, "kernels": kernels}
     sys.stdout.write(json.dumps(measure[given.pop("what")](**given)) + "\n")
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from fer_ray.cluster.convolution import Convolution
+
 
 class SGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
     """Keras' SGD; without momentum it is that one itself."""
@@ -63,7 +65,7 @@ class AdamW(_Moments, keras.optimizers.AdamW):  # type: ignore[misc]  # nor here
 
 
 def trainable(model: keras.Model) -> keras.Model:
-    """``model``, whose layers and variables it shares, with fused normalisation in training.
+    """``model``, whose layers and variables it shares, with faster layers where there are some.
 
     It is for training alone: what is saved is ``model``, in which all layers are Keras'.
     """
@@ -71,6 +73,8 @@ def trainable(model: keras.Model) -> keras.Model:
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         if isinstance(layer, keras.layers.BatchNormalization):
             return _Normalisation(layer)(*args)
+        if isinstance(layer, keras.layers.Conv2D):
+            return Convolution(layer)(*args)
         return layer(*args, **kwargs)
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)

@@ -1,0 +1,122 @@
+"""fer_ray.cluster.convolution: Keras' convolution with other gradients for its kernel."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_ray.cluster import convolution, fused, steps
+from fer_ray.config import ModelConfig, OptimizerConfig, TrainingConfig
+from fer_ray.network import vgg19
+from fer_ray.network.optimizers import optimizer_of
+
+CLOSENESS = 2e-6  # of the largest value: sums of some thousand products in two orders
+SLOW, FAST = "flags : fpu avx avx2 fma", "flags : fpu avx2 avx512f avx512_vnni"
+
+
+told_by = convolution.slow_gradients  # the tests but one have another in its place
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every processor is one whose kernels' gradients are slow."""
+    monkeypatch.setattr(convolution, "slow_gradients", lambda: True)
+
+
+@pytest.mark.parametrize("shape", [(48, 3, 3, 64), (5, 6, 6, 70), (2, 7, 4, 64), (1, 1, 1, 3)])
+@pytest.mark.parametrize("filters", [64, 5])
+def test_values_and_gradients_are_tensorflows(shape: tuple[int, ...], filters: int) -> None:
+    rng = np.random.default_rng(0)
+    given, kernel, pulled = (
+        tf.constant(rng.normal(size=size).astype(np.float32))
+        for size in (shape, (3, 3, shape[-1], filters), (*shape[:-1], filters))
+    )
+    results = []
+    for kind in (convolution.convolve, lambda x, k: tf.nn.conv2d(x, k, 1, "SAME")):
+        with tf.GradientTape() as tape:
+            tape.watch([given, kernel])
+            out = kind(given, kernel)
+        results.append([out, *tape.gradient(out, [given, kernel], output_gradients=pulled)])
+    for name, ours, theirs in zip(("out", "input's", "kernel's"), *results, strict=True):
+        close = CLOSENESS * float(tf.reduce_max(tf.abs(theirs)))
+        np.testing.assert_allclose(ours, theirs, atol=close, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_gives_what_kerass_gives(bias: bool, dtype: str) -> None:
+    rng = np.random.default_rng(1)
+    faces = keras.Input((6, 6, 64))
+    layer = keras.layers.Conv2D(
+        66,
+        3,
+        padding="same",
+        use_bias=bias,
+        activation="relu" if bias else None,
+        bias_initializer="random_normal",
+        dtype=dtype,
+    )
+    plain = keras.Model(faces, layer(faces))
+    given = tf.constant(rng.normal(size=(4, 6, 6, 64)).astype(np.float32))
+    weights = [tf.convert_to_tensor(v.value) for v in plain.trainable_variables]
+    results = []
+    for model in (fused.trainable(plain), plain):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            out, _ = model.stateless_call(weights, [], given, training=True)
+            loss = tf.reduce_sum(tf.square(tf.cast(out, tf.float32)))
+        assert out.dtype == layer.compute_dtype
+        results.append([tf.cast(out, tf.float32), *tape.gradient(loss, weights)])
+    for ours, theirs in zip(*results, strict=True):
+        close = CLOSENESS * float(tf.reduce_max(tf.abs(theirs)))
+        np.testing.assert_allclose(ours, theirs, atol=close, rtol=0)
+
+
+@pytest.mark.parametrize(("slow", "there"), [(True, 9), (False, 16)])
+def test_a_step_has_it_where_it_is_faster(
+    slow: bool, there: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "slow_gradients", lambda: slow)
+    network = vgg19.build(ModelConfig(width=0.125), 128, 64)  # 64 channels in the last two blocks
+    settings = OptimizerConfig()
+    optimizer = optimizer_of(settings, network.trainable_variables, fused)
+    state = steps.State(network, optimizer, [], tf.Variable(np.zeros(3), dtype=tf.float64))
+    step = steps.training_step(
+        state, tf.distribute.get_strategy(), TrainingConfig(), settings, 0, None
+    )
+    given = (tf.zeros((4, 48, 48), tf.uint8), tf.zeros((4, 7)), tf.constant(0, tf.int64))
+    graph = step.get_concrete_function(*given, tf.constant(0.1)).graph  # type: ignore[attr-defined]
+    kinds = [node.op for node in graph.as_graph_def().node]
+    assert kinds.count("Conv2DBackpropFilter") == there
+    assert kinds.count("Conv2D") == 16 + (16 - there)
+
+
+@pytest.mark.parametrize(
+    ("shape", "filters", "dtype", "gains"),
+    [
+        ((48, 12, 12, 64), 64, "float32", True),
+        ((128, 6, 6, 512), 512, "float32", True),
+        ((128, 12, 12, 256), 256, "float32", False),  # a kernel beyond a core's cache
+        ((48, 24, 24, 128), 128, "float32", False),
+        ((48, 6, 6, 63), 64, "float32", False),
+        ((48, 6, 6, 64), 63, "float32", False),
+        ((48, 6, 6, 64), 64, "bfloat16", False),
+        ((None, 6, 6, 64), 64, "float32", False),
+    ],
+)
+def test_it_is_chosen_by_what_was_measured(
+    shape: tuple[int | None, ...], filters: int, dtype: str, gains: bool
+) -> None:
+    assert convolution.gains(shape, filters, dtype) == gains
+
+
+@pytest.mark.parametrize(
+    ("flags", "slow"), [(SLOW, True), (FAST, False), ("Features : asimd", False), (None, False)]
+)
+def test_processors_are_told_by_their_flags(flags: str | None, slow: bool, tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"model name : some\n{flags} sse\n")
+    assert told_by(cpuinfo) is slow

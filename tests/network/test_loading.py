@@ -45,6 +45,22 @@ def test_keras_loads_without_what_nobody_here_calls(script: str, tmp_path: objec
     assert ended.returncode == 0, ended.stderr
 
 
+def test_what_it_loads_is_not_looked_through_for_garbage_again() -> None:
+    tell = (
+        "import gc\nloaded = gc.get_freeze_count(), len(gc.get_objects())\n"
+        "class Ring: pass\n"
+        "import weakref\nring = Ring(); ring.own = ring; gone = weakref.ref(ring); del ring\n"
+        "load_keras(); gc.collect()\n"
+        "print(*loaded, gc.isenabled(), gone() is None)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", LOADED + tell], capture_output=True, text=True, check=True
+    )
+    frozen, others, on, collected = told.stdout.split()
+    assert int(frozen) > 100_000 > 100 * int(others)
+    assert (on, collected) == ("True", "True")  # all else is, and a second call keeps nothing
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is asked for on x86-64 alone")
 @pytest.mark.parametrize(("given", "used"), [(None, True), ("1", True), ("0", False)])
 def test_it_computes_with_onednn_unless_the_caller_has_said_otherwise(

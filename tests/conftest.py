@@ -12,6 +12,8 @@ from hypothesis import settings
 from fer_ray.network.loading import ask_for_onednn
 
 ask_for_onednn()  # what a test computes is compared to what workers do
+# Two processes run tests on two cores; training workers say themselves how many threads they have.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 pytest_plugins = [
     "tests.parallel",

@@ -42,13 +42,21 @@ def build_state(
     return steps.State(model, optimizer, averages, sums)
 
 
-def set_up_tensorflow(config: TrainConfig, *, use_gpu: bool) -> None:
-    """Make TensorFlow repeatable, if asked to, and keep it off GPUs that are not reserved.
+def set_up_tensorflow(config: TrainConfig, *, use_gpu: bool, threads: int | None = None) -> None:
+    """Make TensorFlow repeatable, if asked to, and keep it to what is its own.
 
     Ray leaves every GPU of a node visible to tasks that reserved none, and processes are used
     again: the choice must be made before TensorFlow first looks at a device, and stays.
+
+    Args:
+        config: of the run.
+        use_gpu: whether a GPU is reserved.
+        threads: of an operation, and operations at once; by default, as many as the node has CPUs.
     """
     tf.get_logger().setLevel("ERROR")
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     if not use_gpu:
         tf.config.set_visible_devices([], "GPU")
     for gpu in tf.config.get_visible_devices("GPU"):

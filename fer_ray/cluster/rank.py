@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import ray.train
 
-from fer_ray.cluster import loop
+from fer_ray.cluster import capacity, loop
 from fer_ray.cluster.batches import batches
 from fer_ray.cluster.building import set_up_tensorflow, strategy_of
 from fer_ray.cluster.work import Work
@@ -20,7 +20,8 @@ def train(work: Work, tables: Iterable[pa.Table]) -> None:
     """Train as one worker of the group, from the step that ``tables``, its stream, start at."""
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    set_up_tensorflow(work.config, use_gpu=work.config.cluster.use_gpu)
+    threads = capacity.threads_of(work.config.cluster, world)
+    set_up_tensorflow(work.config, use_gpu=work.config.cluster.use_gpu, threads=threads)
     strategy = strategy_of(work.config)
     size = len(order.shard(0, rank, world, work.config.training.batch_size))
     stream = batches(tables, size)
@@ -31,7 +32,8 @@ def train(work: Work, tables: Iterable[pa.Table]) -> None:
     member = loop.Member(rank, world, going=_going, report=ray.train.report)
     key = layout.worker_log(work.guard.attempt, first.group, rank)
     with logs.kept_log(storage.store(work.run_uri), logging.getLogger(), key):
-        logger.info("worker %d of %d begins at step %d", rank, world, first.step)
+        told = "worker %d of %d begins at step %d, with %d thread(s)"
+        logger.info(told, rank, world, first.step, threads)
         loop.train(work, strategy, member, first, stream)
 
 

@@ -137,7 +137,6 @@ def _train(work: Work, data_config: ByRank) -> None:
             name=f"{work.config.run}-{uuid.uuid4().hex[:8]}",  # a name seen before would resume
             storage_path=ray_files.root,
             storage_filesystem=ray_files.filesystem,
-            **_worker_environment(capacity.threads_a_worker(config)),
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
         ),
     )
@@ -146,11 +145,6 @@ def _train(work: Work, data_config: ByRank) -> None:
             trainer.fit()
         except SystemExit as end:  # so it ends once it has aborted its group, interrupted
             raise RuntimeError("the worker group was interrupted") from end
-
-
-def _worker_environment(threads: int) -> dict[str, Any]:
-    """The argument that gives workers their threads, which must be set before they import NumPy."""
-    return {"worker_runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(threads)}}}
 
 
 def _train_loop(config: dict[str, Work]) -> None:

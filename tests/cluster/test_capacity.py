@@ -30,6 +30,16 @@ def test_groups_fit_beside_a_task_of_ray_data(
     assert capacity.groups_at_once(ClusterConfig(**given)) == groups
 
 
+@pytest.mark.parametrize(
+    ("world", "cpus", "threads"),
+    [(1, 1.0, 2), (1, 0.5, 2), (2, 0.5, 1), (4, 0.25, 1), (2, 1.5, 2), (9, 0.1, 1)],
+)
+def test_a_worker_has_its_share_of_a_nodes_threads(world: int, cpus: float, threads: int) -> None:
+    """Two of 1.5 CPUs are never on one node of two, so that each has both."""
+    settings = ClusterConfig(num_workers=world, cpus_per_worker=cpus)
+    assert capacity.threads_of(settings, world) == threads
+
+
 def test_more_than_there_is_is_told_with_the_arithmetic() -> None:
     with pytest.raises(ValueError, match="for 2 worker"):
         capacity.check_resources(

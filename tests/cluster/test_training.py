@@ -119,7 +119,7 @@ def test_a_run_leaves_its_folder_whole(one: Outcome, storage: Path) -> None:
     assert "exporting epoch" in log
     assert "leaky" not in log
     log = (run / layout.worker_log(1, 1, 0)).read_text()
-    assert "worker 0 of 1 begins at step 0" in log
+    assert "worker 0 of 1 begins at step 0, with 2 thread(s)" in log  # all of the node's
     assert "is complete" in log
     assert "all steps are done" in log
     groups = one.model_dump()["worker_groups"]
@@ -159,6 +159,9 @@ def test_two_workers_resumed_after_an_epoch_end_with_the_same_bits(
     assert "99.5" not in log  # the epoch that went lost with its checkpoint is no news
     assert [group["step"] > 0 for group in again.model_dump()["worker_groups"]] == [False, True]
     assert {epoch["workers"] for epoch in epochs(again)} == {2}
+    for group in (resumed / layout.worker_log(1, 1, 1), resumed / layout.worker_log(2, 1, 1)):
+        assert "worker 1 of 2 begins" in group.read_text()
+        assert "with 1 thread(s)" in group.read_text()  # each its share of the node
     assert digests(again) == digests(two)
     assert again.model_dump()["metrics"] == two.model_dump()["metrics"]
 

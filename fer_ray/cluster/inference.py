@@ -20,33 +20,40 @@ FACES_A_TASK = 512  # at least: a process that has never scored must load Tensor
 ROUNDING = 0.01  # of seven probabilities' sum: in bfloat16 one of three misses 1 by over 0.001
 
 
-def predict(model: "ray.ObjectRef[bytes]", faces: Faces, flips: bool) -> Predictions:
-    """What a model says of every face, in order.
+def predict(model: "ray.ObjectRef[bytes]", faces: Faces, *, flips: bool) -> tuple[Predictions, ...]:
+    """What a model says of every face, in order; with ``flips``, also the mean over its mirror's.
 
     It is asked block by block, so its answers do not depend on how many tasks ask it.
 
     Args:
         model: content of a ``.keras`` file: in ``(n, 48, 48, 1)``, 0 to 255; out ``(n, 7)``.
         faces: to score.
-        flips: give the mean over each face and its mirror instead.
+        flips: give a second answer, the mean over each face and its mirror image.
 
     Raises:
         ArithmeticError: the model's weights have diverged.
     """
     shares = [[faces.blocks[n] for n in one] for one in _shares(len(faces.blocks), faces.count)]
     scored = ray.get([_predict_blocks.remote(model, flips, *blocks) for blocks in shares])
-    ids, labels, probabilities, votes = zip(*chain.from_iterable(scored), strict=True)
-    told = Predictions(
-        ids=list(chain.from_iterable(ids)),
-        labels=np.concatenate(labels),
-        probabilities=np.concatenate(probabilities),
-        votes=np.concatenate(votes),
+    ids, labels, answers, votes = zip(*chain.from_iterable(scored), strict=True)
+    return tuple(
+        Predictions(
+            ids=list(chain.from_iterable(ids)),
+            labels=np.concatenate(labels),
+            probabilities=_checked(np.concatenate(answer)),
+            votes=np.concatenate(votes),
+        )
+        for answer in zip(*answers, strict=True)
     )
-    if not np.isfinite(told.probabilities).all():
+
+
+def _checked(probabilities: np.ndarray) -> np.ndarray:
+    """The same, unless they are none."""
+    if not np.isfinite(probabilities).all():
         raise ArithmeticError("the model must give finite probabilities, got others: it diverged")
-    if np.abs(told.probabilities.sum(axis=1) - 1).max(initial=0) > ROUNDING:
+    if np.abs(probabilities.sum(axis=1) - 1).max(initial=0) > ROUNDING:
         raise ArithmeticError("the model must give probabilities that sum to 1, got others")
-    return told
+    return probabilities
 
 
 def _shares(blocks: int, faces: int) -> list[list[int]]:
@@ -76,8 +83,8 @@ def network_of(content: bytes) -> Any:
 @ray.remote(num_cpus=1)
 def _predict_blocks(
     model: bytes, flips: bool, *blocks: pa.Table
-) -> list[tuple[list[str], np.ndarray, np.ndarray, np.ndarray]]:
-    """Each block's ids, labels, probabilities and votes."""
+) -> list[tuple[list[str], np.ndarray, list[np.ndarray], np.ndarray]]:
+    """Each block's ids, labels, probabilities by answer, and votes."""
     set_up()
     network = network_of(model)
     return [_predicted(network, block, flips) for block in blocks]
@@ -85,13 +92,14 @@ def _predict_blocks(
 
 def _predicted(
     network: Any, block: pa.Table, flips: bool
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[list[str], np.ndarray, list[np.ndarray], np.ndarray]:
     """One block's."""
     faces = rows.images_of(block["image"])
-    views = [faces, faces[:, :, ::-1]] if flips else [faces]
-    mean = np.mean([_forward(network, view) for view in views], axis=0)
-    votes = counts_of(block["votes"])
-    return block["id"].to_pylist(), block["label"].to_numpy(), mean.astype(np.float32), votes
+    answers = [_forward(network, faces)]
+    if flips:
+        answers.append(np.mean([answers[0], _forward(network, faces[:, :, ::-1])], axis=0))
+    singly = [answer.astype(np.float32) for answer in answers]
+    return block["id"].to_pylist(), block["label"].to_numpy(), singly, counts_of(block["votes"])
 
 
 def _forward(network: Any, faces: np.ndarray) -> np.ndarray:

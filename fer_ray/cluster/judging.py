@@ -106,6 +106,6 @@ def told(
 
 def _scored(model: Model, faces: Faces) -> tuple[Predictions, dict[str, Any], np.ndarray]:
     """What a model says of the faces, what it has met of them, and which are new to it."""
-    said = inference.predict(model.content, faces, flips=False)
+    (said,) = inference.predict(model.content, faces, flips=False)
     seen, new = acquaintance.seen(model.facts(), acquaintance.families_of(faces))
     return said, seen, new

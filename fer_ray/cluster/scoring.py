@@ -23,10 +23,10 @@ def score(
     scored: dict[str, Any] = {}
     told: dict[str, Predictions] = {}
     for side, some in faces.items():
-        rows = {side: False} | ({f"{side}_flips": True} if flips else {})
-        for row, flipped in rows.items():
-            one = told[row] = inference.predict(model, some, flips=flipped)
-            scored[row] = worth(one)
+        rows = (side, f"{side}_flips") if flips else (side,)
+        answers = inference.predict(model, some, flips=flips)
+        for row, one in zip(rows, answers, strict=True):
+            told[row], scored[row] = one, worth(one)
             if votes := scores.of_votes(one.labels, one.named, one.votes):
                 scored[row]["votes"] = votes
     return scored, told

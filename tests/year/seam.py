@@ -135,9 +135,9 @@ def _opened(place: models.Place) -> models.Model:
     return models.Model(place, content, hashlib.sha256(content).hexdigest())
 
 
-def _predict(model: bytes, faces: Faces, flips: bool) -> Predictions:
+def _predict(model: bytes, faces: Faces, *, flips: bool) -> tuple[Predictions, ...]:
     assert not flips
-    return drawn.predictions(model, pa.concat_tables(faces.blocks))
+    return (drawn.predictions(model, pa.concat_tables(faces.blocks)),)
 
 
 def _worth(told: Predictions) -> dict[str, Any]:

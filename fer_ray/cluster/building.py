@@ -51,7 +51,7 @@ def set_up_tensorflow(config: TrainConfig, *, use_gpu: bool, threads: int | None
     Args:
         config: of the run.
         use_gpu: whether a GPU is reserved.
-        threads: of an operation, and operations at once; by default, as many as the node has CPUs.
+        threads: of an operation, and operations at once; by default TensorFlow's own choice.
     """
     tf.get_logger().setLevel("ERROR")
     if threads is not None:

@@ -108,7 +108,8 @@ def threads_of(settings: ClusterConfig, world: int) -> int:
 
     Its share of the node's CPUs if all that fit were there, wherever they are, since bits depend
     on it; of those left to data too, which is cheap. TensorFlow by itself has as many threads in
-    each as the node has cores, which then get in each other's way.
+    each as the node has cores, which then get in each other's way. Trials of a sweep that run side
+    by side are not counted: the winner's bits must be what it gives alone.
     """
     here = ray.get_runtime_context().get_node_id()
     (node,) = (node["Resources"] for node in alive_nodes() if node["NodeID"] == here)

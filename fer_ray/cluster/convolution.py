@@ -6,6 +6,7 @@ kernel, where faces and channels have changed places: 73 ms in place of 160 for 
 by 512 (``jobs/benchmark.py kernels``; AMD EPYC, two cores, 28 November 2026).
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from fer_ray.network.loading import ONEDNN
+
 # Height * width * faces of the gradient as a kernel; a core's cache holds eight channels of it.
 # 128 faces of 12 by 12 are beyond it and take 1.6 times as long as TensorFlow's own way.
 _LARGEST_KERNEL = 8192
+_LARGEST_MAP = 144  # height * width: larger ones lose
 _LEAST_CHANNELS = 64  # below there is nothing to gain
 
 
@@ -75,16 +79,17 @@ def gains(shape: tuple[int | None, ...], filters: int, dtype: str) -> bool:
     if None in shape or dtype != "float32" or not slow_gradients():
         return False
     faces, height, width, channels = map(int, shape)  # type: ignore[arg-type]  # None is out
-    small = faces * height * width <= _LARGEST_KERNEL
+    size = height * width
+    small = size <= _LARGEST_MAP and size * faces <= _LARGEST_KERNEL
     return small and min(channels, filters) >= _LEAST_CHANNELS
 
 
 @cache
 def slow_gradients(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this process computes on a processor that has AVX2 and no AVX-512, as Linux says."""
+    """Whether oneDNN computes here on a processor with AVX2 and no AVX-512, as Linux says."""
     try:
         flags = cpuinfo.read_text("utf-8").split()
     except FileNotFoundError:  # not Linux, so not measured
         return False
     cpu = "avx2" in flags and "avx512f" not in flags
-    return cpu and not tf.config.list_logical_devices("GPU")
+    return cpu and os.environ.get(ONEDNN) == "1" and not tf.config.list_logical_devices("GPU")

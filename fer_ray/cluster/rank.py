@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import ray.train
+import tensorflow as tf
 
 from fer_ray.cluster import capacity, loop
 from fer_ray.cluster.batches import batches
@@ -32,8 +33,9 @@ def train(work: Work, tables: Iterable[pa.Table]) -> None:
     member = loop.Member(rank, world, going=_going, report=ray.train.report)
     key = layout.worker_log(work.guard.attempt, first.group, rank)
     with logs.kept_log(storage.store(work.run_uri), logging.getLogger(), key):
+        used = tf.config.threading.get_intra_op_parallelism_threads()
         told = "worker %d of %d begins at step %d, with %d thread(s)"
-        logger.info(told, rank, world, first.step, threads)
+        logger.info(told, rank, world, first.step, used)
         loop.train(work, strategy, member, first, stream)
 
 

@@ -4,7 +4,8 @@ Keras 3.15 imports matplotlib for its picture galleries and scikit-learn for its
 the 3.6 s that it takes, TensorFlow included, and 85 MB of 760. Each works without.
 
 Its objects, hundreds of thousands, stay as long as the process: looking for garbage among them,
-while they are made and after, is a second of CPU time to each process that computes.
+while they are made and after, is a second of CPU time to each process that computes. Cycles that
+other threads make meanwhile stay with them.
 
 TensorFlow computes with oneDNN by default on processors with AVX-512 VNNI or newer alone; on one
 with AVX2 a step of training is 1.5 to 1.7 times as fast with it. It looks once, at its import.
@@ -57,6 +58,7 @@ def _not_found(names: Sequence[str]) -> Iterator[None]:
 def _kept() -> Iterator[None]:
     """Look for no garbage within the block, nor ever among what is there at its end."""
     was_on = gc.isenabled()
+    gc.collect()  # so that nothing is kept that an earlier task left
     gc.disable()
     try:
         yield

@@ -10,6 +10,7 @@ import tensorflow as tf
 from fer_ray.cluster import convolution, fused, steps
 from fer_ray.config import ModelConfig, OptimizerConfig, TrainingConfig
 from fer_ray.network import vgg19
+from fer_ray.network.loading import ONEDNN
 from fer_ray.network.optimizers import optimizer_of
 
 CLOSENESS = 2e-6  # of the largest value: sums of some thousand products in two orders
@@ -99,7 +100,7 @@ def test_a_step_has_it_where_it_is_faster(
         ((48, 12, 12, 64), 64, "float32", True),
         ((128, 6, 6, 512), 512, "float32", True),
         ((128, 12, 12, 256), 256, "float32", False),  # a kernel beyond a core's cache
-        ((48, 24, 24, 128), 128, "float32", False),
+        ((12, 24, 24, 128), 128, "float32", False),  # nor are few faces of larger maps
         ((48, 6, 6, 63), 64, "float32", False),
         ((48, 6, 6, 64), 63, "float32", False),
         ((48, 6, 6, 64), 64, "bfloat16", False),
@@ -113,9 +114,26 @@ def test_it_is_chosen_by_what_was_measured(
 
 
 @pytest.mark.parametrize(
-    ("flags", "slow"), [(SLOW, True), (FAST, False), ("Features : asimd", False), (None, False)]
+    ("flags", "gpus", "onednn", "slow"),
+    [
+        (SLOW, [], "1", True),
+        (SLOW, ["one"], "1", False),
+        (SLOW, [], "0", False),
+        (FAST, [], "1", False),
+        ("Features : asimd", [], "1", False),
+        (None, [], "1", False),
+    ],
 )
-def test_processors_are_told_by_their_flags(flags: str | None, slow: bool, tmp_path: Path) -> None:
+def test_it_is_used_by_onednn_on_processors_whose_flags_tell(
+    flags: str | None,
+    gpus: list[str],
+    onednn: str,
+    slow: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _kind: gpus)
+    monkeypatch.setenv(ONEDNN, onednn)
     cpuinfo = tmp_path / "cpuinfo"
     if flags is not None:
         cpuinfo.write_text(f"model name : some\n{flags} sse\n")

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -92,10 +93,8 @@ def groups_at_once(settings: ClusterConfig) -> int:
     largest = max(range(len(nodes)), key=lambda nth: nodes[nth].get("CPU", 0))
     rooms = []
     for nth, node in enumerate(nodes):
-        cpus = node.get("CPU", 0) - (DATA_CPUS if nth == largest else 0)
-        room = math.floor(cpus / settings.cpus_per_worker)
-        rooms.append(min(room, math.floor(node.get("GPU", 0))) if settings.use_gpu else room)
-    return int(max(1, sum(max(0, room) for room in rooms) // workers))
+        rooms.append(_room(node, settings, DATA_CPUS if nth == largest else 0))
+    return max(1, sum(rooms) // workers)
 
 
 def worker_resources(settings: ClusterConfig) -> dict[str, float]:
@@ -114,10 +113,7 @@ def threads_of(settings: ClusterConfig, world: int) -> int:
     here = ray.get_runtime_context().get_node_id()
     (node,) = (node["Resources"] for node in alive_nodes() if node["NodeID"] == here)
     cpus = float(node.get("CPU", 1))
-    fit = math.floor(cpus / settings.cpus_per_worker)
-    if settings.use_gpu:
-        fit = min(fit, math.floor(node.get("GPU", 0)))
-    return max(1, math.floor(cpus / max(1, min(world, fit))))
+    return max(1, math.floor(cpus / max(1, min(world, _room(node, settings)))))
 
 
 def where_work_is_done() -> NodeAffinitySchedulingStrategy:
@@ -141,9 +137,7 @@ def _check_a_node_alone(settings: ClusterConfig) -> None:
     """
     for node in alive_nodes():
         cpus = node["Resources"].get("CPU", 0)
-        workers = min(settings.most_workers, math.floor(cpus / settings.cpus_per_worker))
-        if settings.use_gpu:
-            workers = min(workers, math.floor(node["Resources"].get("GPU", 0)))
+        workers = min(settings.most_workers, _room(node["Resources"], settings))
         if workers * settings.cpus_per_worker > max(0, cpus - DATA_CPUS):
             raise ValueError(
                 f"cluster.cpus_per_worker must leave {DATA_CPUS} CPU of a node to Ray Data however"
@@ -151,6 +145,14 @@ def _check_a_node_alone(settings: ClusterConfig) -> None:
                 f" {settings.most_workers}]) it takes, got {settings.cpus_per_worker:g}:"
                 f" {workers} fill a node of {cpus:g}"
             )
+
+
+def _room(node: Mapping[str, float], settings: ClusterConfig, kept: int = 0) -> int:
+    """How many workers fit on a node of these resources beside ``kept`` of its CPUs."""
+    room = math.floor((node.get("CPU", 0) - kept) / settings.cpus_per_worker)
+    if settings.use_gpu:
+        room = min(room, math.floor(node.get("GPU", 0)))
+    return max(0, room)
 
 
 def _cluster_has() -> dict[str, float]:

@@ -7,20 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_ray.cluster import convolution, fused, steps
-from fer_ray.config import ModelConfig, OptimizerConfig, TrainingConfig
-from fer_ray.network import vgg19
+from fer_ray.cluster import convolution, fused
+from fer_ray.config import ModelConfig
 from fer_ray.network.loading import ONEDNN
-from fer_ray.network.optimizers import optimizer_of
+from tests.cluster.traced import operations
 
 CLOSENESS = 2e-6  # of the largest value: sums of some thousand products in two orders
 SLOW, FAST = "flags : fpu avx avx2 fma", "flags : fpu avx2 avx512f avx512_vnni"
 
 
-told_by = convolution.slow_gradients  # the tests but one have another in its place
-
-
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every processor is one whose kernels' gradients are slow."""
     monkeypatch.setattr(convolution, "slow_gradients", lambda: True)
@@ -45,6 +41,7 @@ def test_values_and_gradients_are_tensorflows(shape: tuple[int, ...], filters: i
         np.testing.assert_allclose(ours, theirs, atol=close, rtol=0, err_msg=name)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_layer_gives_what_kerass_gives(bias: bool, dtype: str) -> None:
@@ -80,20 +77,12 @@ def test_a_step_has_it_where_it_is_faster(
     slow: bool, there: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convolution, "slow_gradients", lambda: slow)
-    network = vgg19.build(ModelConfig(width=0.125), 128, 64)  # 64 channels in the last two blocks
-    settings = OptimizerConfig()
-    optimizer = optimizer_of(settings, network.trainable_variables, fused)
-    state = steps.State(network, optimizer, [], tf.Variable(np.zeros(3), dtype=tf.float64))
-    step = steps.training_step(
-        state, tf.distribute.get_strategy(), TrainingConfig(), settings, 0, None
-    )
-    given = (tf.zeros((4, 48, 48), tf.uint8), tf.zeros((4, 7)), tf.constant(0, tf.int64))
-    graph = step.get_concrete_function(*given, tf.constant(0.1)).graph  # type: ignore[attr-defined]
-    kinds = [node.op for node in graph.as_graph_def().node]
+    kinds = operations(ModelConfig(width=0.125))  # 64 channels in the last two blocks
     assert kinds.count("Conv2DBackpropFilter") == there
     assert kinds.count("Conv2D") == 16 + (16 - there)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("shape", "filters", "dtype", "gains"),
     [
@@ -137,4 +126,4 @@ def test_it_is_used_by_onednn_on_processors_whose_flags_tell(
     cpuinfo = tmp_path / "cpuinfo"
     if flags is not None:
         cpuinfo.write_text(f"model name : some\n{flags} sse\n")
-    assert told_by(cpuinfo) is slow
+    assert convolution.slow_gradients(cpuinfo) is slow

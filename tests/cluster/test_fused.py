@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_ray.cluster import fused, steps
+from fer_ray.cluster import fused
 from fer_ray.cluster.building import build_state
 from fer_ray.cluster.work import Work
-from fer_ray.config import ModelConfig, OptimizerConfig, TrainConfig, TrainingConfig
+from fer_ray.config import ModelConfig, OptimizerConfig, TrainConfig
 from fer_ray.network import vgg19
 from fer_ray.network.optimizers import optimizer_of
 from fer_ray.runs import lease
 from fer_ray.runs.storage import store
 from tests.campaign import bare
+from tests.cluster.traced import operations
 
 STEPS, RATE = 7, 0.1
 SETTINGS = {
@@ -172,14 +173,6 @@ def test_what_is_trained_is_the_networks_own_and_leaves_it_kerass(head: str) -> 
 
 
 def test_a_training_step_has_one_operation_a_normalisation() -> None:
-    network = vgg19.build(ModelConfig(width=0.03), 128, 64)
-    optimizer = optimizer_of(SETTINGS["sgd"], network.trainable_variables, fused)
-    state = steps.State(network, optimizer, [], tf.Variable(np.zeros(3), dtype=tf.float64))
-    step = steps.training_step(
-        state, tf.distribute.get_strategy(), TrainingConfig(), SETTINGS["sgd"], 0, None
-    )
-    given = (tf.zeros((4, 48, 48), tf.uint8), tf.zeros((4, 7)), tf.constant(0, tf.int64))
-    graph = step.get_concrete_function(*given, tf.constant(RATE)).graph  # type: ignore[attr-defined]
-    kinds = [node.op for node in graph.as_graph_def().node]
+    kinds = operations(ModelConfig(width=0.03))
     assert kinds.count("FusedBatchNormV3") == kinds.count("FusedBatchNormGradV3") == 16
     assert "SquaredDifference" not in kinds

@@ -12,6 +12,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 
 def rates(tasks: dict[str, Callable[[], object]], faces: int, turns: int) -> dict[str, float]:
@@ -136,10 +138,8 @@ def kernels(faces: int = 48, turns: int = 9) -> dict[str, dict[str, float]]:
 
     Args:
         faces: of a batch.
-        turns: of each; the median counts.
+        turns: of each; the best counts, so that the first may compile.
     """
-    import statistics
-
     import numpy as np
 
     from fer_ray.network.loading import load_keras
@@ -177,19 +177,21 @@ def kernels(faces: int = 48, turns: int = 9) -> dict[str, dict[str, float]]:
             )
 
         ours = tf.function(kernel_gradient, autograph=False)
-        seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
-        for _ in range(turns + 1):  # the first compiles
-            for name, gradient in (("ours", ours), ("theirs", theirs)):
-                started = time.perf_counter()
-                gradient(inputs, outputs).numpy()
-                seconds[name].append(time.perf_counter() - started)
-        mine, other = (statistics.median(of[1:]) * 1e3 for of in seconds.values())
+        ways = {"ours": ours, "theirs": theirs}
+        tasks = {name: partial(_called, way, inputs, outputs) for name, way in ways.items()}
+        best = rates(tasks, faces, turns)
+        mine, other = (faces / best[name] * 1e3 for name in ways)
         found[f"{size}x{size}x{channels}-{filters}"] = {
             "convolution_ms": round(mine, 1),
             "tensorflow_ms": round(other, 1),
             "ratio": round(other / mine, 2),
         }
     return found
+
+
+def _called(function: Callable[..., Any], *given: object) -> None:
+    """Wait for what a function of TensorFlow gives."""
+    function(*given).numpy()
 
 
 def main() -> None:

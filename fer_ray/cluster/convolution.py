@@ -2,7 +2,7 @@
 
 On a processor without AVX-512 the gradient of a kernel takes oneDNN twice as long as the
 convolution itself. The same sums are a convolution of the inputs with the outputs' gradient as its
-kernel, where faces and channels have changed places: 73 ms in place of 160 for 48 faces of 6 by 6
+kernel, where faces and channels have changed places: 67 ms in place of 148 for 48 faces of 6 by 6
 by 512 (``jobs/benchmark.py kernels``; AMD EPYC, two cores, 28 November 2026).
 """
 

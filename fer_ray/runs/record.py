@@ -16,8 +16,8 @@ from fer_ray import plain_yaml
 from fer_ray.runs.layout import CONFIG, GROUPS, SCHEMA_VERSION
 from fer_ray.runs.storage import Store
 
-# These may change when a run goes on: where and how it computes, not what. Bits are another matter:
-# the number of workers and of their threads, so cpus_per_worker too, is in the last of them.
+# These may change when a run goes on: where and how it computes, not what. Bits follow the number
+# of workers and of their threads all the same, so cluster.cpus_per_worker too.
 FREE = {
     *("cluster", "storage", "verbose", "run"),
     *("training.checkpoint_every_steps", "tune.at_once"),

@@ -17,7 +17,7 @@ import tensorflow as tf
 from fer_ray.network.loading import ONEDNN
 
 # Height * width * faces of the gradient as a kernel; a core's cache holds eight channels of it.
-# 128 faces of 12 by 12 are beyond it and take 1.6 times as long as TensorFlow's own way.
+# 128 faces of 12 by 12 are beyond it and take 1.7 times as long as TensorFlow's own way.
 _LARGEST_KERNEL = 8192
 _LARGEST_MAP = 144  # height * width: larger ones lose
 _LEAST_CHANNELS = 64  # below there is nothing to gain

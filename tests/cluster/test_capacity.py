@@ -31,6 +31,23 @@ def test_groups_fit_beside_a_task_of_ray_data(
 
 
 @pytest.mark.parametrize(
+    ("node", "gpu", "kept", "room"),
+    [
+        ({"CPU": 8.0, "GPU": 2.0}, False, 0, 4),
+        ({"CPU": 8.0, "GPU": 2.0}, False, 1, 3),
+        ({"CPU": 8.0, "GPU": 2.0}, True, 0, 2),
+        ({"CPU": 3.0, "GPU": 2.0}, True, 0, 1),
+        ({"CPU": 8.0}, True, 0, 0),
+        ({}, False, 1, 0),
+    ],
+)
+def test_a_node_has_room_for_workers_of_two_cpus(
+    node: dict[str, float], gpu: bool, kept: int, room: int
+) -> None:
+    assert capacity._room(node, ClusterConfig(cpus_per_worker=2, use_gpu=gpu), kept) == room
+
+
+@pytest.mark.parametrize(
     ("world", "cpus", "threads"),
     [(1, 1.0, 2), (1, 0.5, 2), (2, 0.5, 1), (4, 0.25, 1), (2, 1.5, 2), (9, 0.1, 1)],
 )

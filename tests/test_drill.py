@@ -147,7 +147,8 @@ def test_a_run_that_much_happens_to_ends_as_an_undisturbed_one(
     reach(run, 10)
     second.start(cluster)
     (worker,) = place.workers()
-    assert any(node.processes("PreemptionWatcher") for node in place.nodes)
+    for one in ("PreemptionWatcher", "PlacementGroupCleaner"):  # where a job joins, Ray needs them
+        assert any(node.processes(one) for node in place.nodes)
     os.kill(worker, signal.SIGKILL)
     code, outcome = second.outcome()
     assert (code, outcome["status"]) == (4, "held")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from fer_ray.runs.storage import store
 from tests.cluster.once import EVENTS, settings
 from tests.drill.runs import wait_for
 from tests.parquet_faces import write_faces
+from tests.ray_head import processes
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -257,12 +259,11 @@ def _fit(config: TrainConfig) -> None:
 
 
 def loads_tensorflow(name: str) -> set[bool]:
-    """Whether TensorFlow is in the memory of the Ray processes that are called so."""
+    """Whether TensorFlow is in the memory of this Ray's processes that are called so."""
     found = set()
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in processes(os.getpid(), f"ray::{name}"):
         with contextlib.suppress(OSError):  # it has ended
-            if (process / "cmdline").read_text().startswith(f"ray::{name}"):
-                found.add("libtensorflow" in (process / "maps").read_text())
+            found.add("libtensorflow" in Path(f"/proc/{process}/maps").read_text())
     return found
 
 
@@ -271,12 +272,14 @@ def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) 
     endless = settings(storage, "endless", training={"epochs": 1_000})
     fitted = _fit.remote(endless)
     run = storage / "endless"
-    wait_for(lambda: any(run.glob("metrics/*")), "an epoch")
-    assert ray.available_resources()["CPU"] < 2
-    assert loads_tensorflow("RayTrainWorker") == {True}
-    assert loads_tensorflow("TrainController") == {False}  # Ray's own would have it do so
-    assert loads_tensorflow("PlacementGroupCleaner") == set()  # of no use without a dashboard
-    ray.cancel(fitted, recursive=False)
+    try:
+        wait_for(lambda: any(run.glob("metrics/*")), "an epoch")
+        assert ray.available_resources()["CPU"] < 2
+        assert loads_tensorflow("RayTrainWorker") == {True}
+        assert loads_tensorflow("TrainController") == {False}  # Ray's own would have it do so
+        assert loads_tensorflow("PlacementGroupCleaner") == set()  # of no use without a dashboard
+    finally:
+        ray.cancel(fitted, recursive=False)
     wait_for(lambda: ray.available_resources()["CPU"] == 2, "both CPUs", timeout_s=15)
     with pytest.raises(ray.exceptions.RayError):
         ray.get(fitted, timeout=15)

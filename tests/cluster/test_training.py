@@ -15,7 +15,7 @@ import pytest
 import ray
 import ray.exceptions
 
-from fer_ray.cluster import training
+from fer_ray.cluster import session, training
 from fer_ray.cluster.progress import Progress
 from fer_ray.config import TrainConfig
 from fer_ray.faces import demo
@@ -279,7 +279,7 @@ def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) 
         assert loads_tensorflow("TrainController") == {False}  # Ray's own would have it do so
         assert loads_tensorflow("PlacementGroupCleaner") == set()  # of no use without a dashboard
     finally:
-        ray.cancel(fitted, recursive=False)
+        session.cancel(fitted)
     wait_for(lambda: ray.available_resources()["CPU"] == 2, "both CPUs", timeout_s=15)
     with pytest.raises(ray.exceptions.RayError):
         ray.get(fitted, timeout=15)

@@ -6,9 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from hypothesis import strategies as st
 from fer_ray.runs import layout, storage
 from fer_ray.runs.faults import BusyError, MissingError, StorageError
 from fer_ray.runs.storage import Entry, Store, store
+from tests.drill.runs import wait_for
 from tests.flaky import Flaky, Trouble
 from tests.s3_server import S3
 
@@ -292,7 +291,7 @@ def test_storage_that_is_busy_for_a_while_is_asked_again_and_the_log_says_so(
     flaky.trouble = trouble
     patient = threading.Thread(target=run.write_bytes, args=("a", b"1"))
     patient.start()
-    wait_for(lambda: "trying again in" in caplog.text)
+    wait_for(lambda: "trying again in" in caplog.text, "a word about the storage", 60)
     assert flaky.refused > 0
     flaky.trouble = None
     patient.join(60)
@@ -308,10 +307,3 @@ def test_storage_that_stays_away_is_given_up(
     flaky.trouble = "drops"
     with pytest.raises(BusyError, match=r"^storage.uri must be readable, got s3://.* be reached$"):
         run.read_bytes("a")
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

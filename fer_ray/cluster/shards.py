@@ -1,25 +1,36 @@
-"""What a worker takes from its stream, which begins while TensorFlow loads."""
+"""What a worker takes from its stream, which begins while TensorFlow loads.
 
-from collections.abc import Iterator
+Each worker reads a stream of its own: no process stands between it and the tasks that make it.
+"""
+
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pyarrow as pa
 import ray.train
+from ray.train.collective import broadcast_from_rank_zero
 
-from fer_ray.cluster.work import SHARD, Work
+from fer_ray.cluster import stream
+from fer_ray.cluster.stream import Faces, Plan, Start
 from fer_ray.faces import order
 
 
 @contextmanager
-def begun(work: Work) -> Iterator[Iterator[pa.Table]]:
+def begun(
+    faces: Faces, plan: Plan, stop: int, begin: Callable[[int], Start]
+) -> Iterator[Iterator[pa.Table]]:
     """This worker's shards of the global batches, in order; a thread fetches the first at once.
 
     Columns are those of ``stream.expand``. Leaving the block does not wait for that thread.
+
+    Args:
+        faces: that are trained on.
+        plan: in which order.
+        stop: the step before which the stream ends.
+        begin: called by rank 0 alone, with the number of workers; all are told what it returns.
     """
-    context = ray.train.get_context()
-    place = context.get_world_rank(), context.get_world_size()
-    tables = _tables(len(order.shard(0, *place, work.config.training.batch_size)))
+    tables = _tables(faces, plan, stop, begin)
     pool = ThreadPoolExecutor(1, "first-batch")
     try:
         yield _after(pool.submit(next, tables, None), tables)
@@ -27,10 +38,17 @@ def begun(work: Work) -> Iterator[Iterator[pa.Table]]:
         pool.shutdown(wait=False)
 
 
-def _tables(size: int) -> Iterator[pa.Table]:
-    """The shards, of ``size`` faces each."""
-    shard = ray.train.get_dataset_shard(SHARD)
-    yield from shard.iter_batches(batch_size=size, batch_format="pyarrow", prefetch_batches=4)
+def _tables(
+    faces: Faces, plan: Plan, stop: int, begin: Callable[[int], Start]
+) -> Iterator[pa.Table]:
+    """This worker's shards, from where its group begins."""
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    told = tuple(begin(world)) if rank == 0 else None  # no class of ours in Ray's own process
+    start = Start(*broadcast_from_rank_zero(told))
+    mine = stream.of_rank(faces, plan, start, stop, rank, world)
+    size = len(order.shard(0, rank, world, plan.batch_size))
+    yield from mine.iter_batches(batch_size=size, batch_format="pyarrow", prefetch_batches=4)
 
 
 def _after(first: "Future[pa.Table | None]", rest: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -7,7 +7,7 @@ faces, and every draw for them, follow from ``(seed, position)`` alone (``faces.
 
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
-import ray.train
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from fer_ray.config import AugmentConfig
@@ -150,50 +149,24 @@ class Unhurried(ExecutionCallback):
         time.sleep(LOOP_S if idling else READY_LOOP_S)
 
 
-class ByRank(ray.train.DataConfig):
-    """Gives each rank a stream of its own, in order, from the step at which its group starts.
-
-    ``configure`` runs once for each worker group: there, and only there, ``begin`` is called with
-    its number of workers and looks for the newest checkpoint. Rows tell the workers what it found.
-    """
-
-    def __init__(self, faces: Faces, plan: Plan, stop: int, begin: Callable[[int], Start]) -> None:
-        super().__init__()
-        self.faces, self.plan, self.stop, self.begin = faces, plan, stop, begin
-
-    def configure(
-        self,
-        datasets: dict[str, ray.data.Dataset],
-        world_size: int,
-        *_: Any,
-        **__: Any,
-    ) -> list[dict[str, ray.data.DataIterator]]:
-        """One iterator a rank, under the one name in ``datasets``."""
-        (name,) = datasets
-        start = self.begin(world_size)
-        return [{name: self._stream(start, rank, world_size)} for rank in range(world_size)]
-
-    def _stream(self, start: Start, rank: int, world: int) -> ray.data.DataIterator:
-        """The rows of one rank from ``start`` to the last step."""
-        count = self.stop - start.step
-        shard = max(1, self.plan.batch_size // world)
-        blocks = max(1, -(-count * shard // FACES_PER_BLOCK))
-        stream = ray.data.range(count, override_num_blocks=min(blocks, max(1, count))).map_batches(
-            cast(Any, expand),  # Ray's annotation knows no further arguments
-            fn_kwargs={
-                "start": start,
-                "faces": self.faces,
-                "plan": self.plan,
-                "rank": rank,
-                "world": world,
-            },
-            batch_size=None,
-            batch_format="pyarrow",
-        )
-        stream.context.custom_execution_callback_classes = [Unhurried]
-        options = stream.context.execution_options
-        options.preserve_order = True
-        options.resource_limits = options.resource_limits.copy(
-            object_store_memory=BLOCKS_AHEAD * FACES_PER_BLOCK * rows.FACE_BYTES
-        )
-        return stream.streaming_split(1, equal=False)[0]
+def of_rank(
+    faces: Faces, plan: Plan, start: Start, stop: int, rank: int, world: int
+) -> ray.data.Dataset:
+    """The rows of one rank from ``start`` to step ``stop``, in order, as it is iterated."""
+    count = stop - start.step
+    shard = max(1, plan.batch_size // world)
+    blocks = max(1, -(-count * shard // FACES_PER_BLOCK))
+    stream = ray.data.range(count, override_num_blocks=min(blocks, max(1, count))).map_batches(
+        cast(Any, expand),  # Ray's annotation knows no further arguments
+        fn_kwargs={"start": start, "faces": faces, "plan": plan, "rank": rank, "world": world},
+        batch_size=None,
+        batch_format="pyarrow",
+    )
+    stream.context.custom_execution_callback_classes = [Unhurried]
+    stream.context.enable_progress_bars = False  # which would end up in a worker's kept log
+    options = stream.context.execution_options
+    options.preserve_order = True
+    options.resource_limits = options.resource_limits.copy(
+        object_store_memory=BLOCKS_AHEAD * FACES_PER_BLOCK * rows.FACE_BYTES
+    )
+    return stream

@@ -8,8 +8,6 @@ from fer_ray.config import TrainConfig
 from fer_ray.faces import order
 from fer_ray.runs.lease import Guard
 
-SHARD = "train"  # the stream's name among the trainer's datasets
-
 
 @dataclass(frozen=True)
 class Work:

@@ -1,7 +1,7 @@
 """The worker group: Ray's trainer, from the newest checkpoint that verifies to the last step.
 
-Where a group starts is looked up once, where its stream is made, and by then no earlier group may
-write any more.
+Where a group starts is looked up once, by its first worker, and by then no earlier group may write
+any more.
 """
 
 import logging
@@ -10,19 +10,18 @@ import signal
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import ray
-import ray.data
 import ray.exceptions
 import ray.train
 
 from fer_ray.cluster import capacity, session, shards
 from fer_ray.cluster.backend import MultiWorker
 from fer_ray.cluster.progress import Progress, best_of
-from fer_ray.cluster.stream import ByRank, Faces, Plan, Start
-from fer_ray.cluster.work import SHARD, Work
+from fer_ray.cluster.stream import Faces, Plan, Start
+from fer_ray.cluster.work import Work
 from fer_ray.network.loading import load_keras
 from fer_ray.runs import checkpoint, layout, record, storage
 from fer_ray.runs.lease import Guard, Lease
@@ -32,6 +31,9 @@ GIVE_BACK_S = 3.0  # measured: 0.3 to 0.5
 # How often Ray's controller asks its workers how they are. By default every 2 s, and a report waits
 # until the one before was asked for: short epochs took 2 s each, and so did a run's end.
 _ASKED = ("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+# For how long Ray Data keeps a stream's share of the CPUs, which is renewed every 10 s. By default
+# 180 s: so long had the streams of a group that came back a half, as those of the killed one lived.
+_CLAIMED, _CLAIMED_S = "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "30"
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +44,8 @@ def run_to_end(work: Work, faces: Faces, plan: Plan, lease: Lease) -> None:
     Raises:
         LostError: the run was lost to another while workers were at it; they are stopped.
     """
-    stream = ByRank(faces, plan, work.last_step, Beginning(work.guard))
     where = capacity.where_work_is_done()
-    training = _train.options(scheduling_strategy=where).remote(work, stream)
+    training = _train.options(scheduling_strategy=where).remote(work, faces, plan)
     try:
         while not ray.wait([training], timeout=LOOK_EVERY_S)[0]:
             lease.check()
@@ -78,21 +79,19 @@ def progress_of(run_uri: str) -> Progress:
     return Progress.of(about) if about else Progress()
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """What a new worker group begins with; called once for each, and shuts out the one before."""
+def begin(guard: Guard, world: int) -> Start:
+    """The step and number of a new group of ``world`` workers, which the run folder then tells.
 
-    guard: Guard
-
-    def __call__(self, world: int) -> Start:
-        """The step and number of a group of ``world`` workers, which the run folder then tells."""
-        group = self.guard.next_group().group
-        assert group is not None
-        step = progress_of(self.guard.run_uri).step
-        told = {"attempt": self.guard.attempt, "group": group, "step": step, "workers": world}
-        key = layout.worker_group(self.guard.attempt, group)
-        record.write_document(storage.store(self.guard.run_uri), key, told)
-        return Start(step, group)
+    Called once for each group, whose first act it is: it shuts out the one before.
+    """
+    group = guard.next_group().group
+    assert group is not None
+    step = progress_of(guard.run_uri).step
+    told = {"attempt": guard.attempt, "group": group, "step": step, "workers": world}
+    record.write_document(
+        storage.store(guard.run_uri), layout.worker_group(guard.attempt, group), told
+    )
+    return Start(step, group)
 
 
 @ray.remote(num_cpus=0)
@@ -106,26 +105,22 @@ def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
 
 
 @ray.remote(num_cpus=0)
-def _train(work: Work, data_config: ByRank) -> None:
+def _train(work: Work, faces: Faces, plan: Plan) -> None:
     """Run the worker group until the last step, through its failures.
 
     In a task: Ray's trainer imports TensorFlow, which the driver's node may not have the memory
     for, and takes Ctrl-C for itself where it runs on a driver's main thread.
     """
     load_keras()
-    from ray.train.tensorflow import TensorflowTrainer
-
-    from fer_ray.cluster.alone import TrainerAlone
+    from fer_ray.cluster.trainer import Trainer, TrainerAlone
 
     os.environ.setdefault(*_ASKED)
     config = work.config.cluster
     ray_files = storage.store(work.run_uri).folder(layout.RAY)
-    trainer = (TrainerAlone if session.OWN in os.environ else TensorflowTrainer)(
+    trainer = (TrainerAlone if session.OWN in os.environ else Trainer)(
         _train_loop,
-        train_loop_config={"work": work},
+        train_loop_config={"told": (work, faces, plan)},
         tensorflow_config=cast(Any, MultiWorker()),  # Ray's annotation knows its own alone
-        datasets={SHARD: ray.data.range(1)},  # ByRank puts a stream for each rank in its place
-        dataset_config=data_config,
         scaling_config=ray.train.ScalingConfig(
             num_workers=cast(
                 Any, capacity.workers_wanted(config)
@@ -133,11 +128,12 @@ def _train(work: Work, data_config: ByRank) -> None:
             use_gpu=config.use_gpu,
             resources_per_worker=capacity.worker_resources(config),
         ),
-        run_config=ray.train.RunConfig(
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # Ray types the old one
             name=f"{work.config.run}-{uuid.uuid4().hex[:8]}",  # a name seen before would resume
             storage_path=ray_files.root,
             storage_filesystem=ray_files.filesystem,
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+            worker_runtime_env={"env_vars": {_CLAIMED: os.environ.get(_CLAIMED, _CLAIMED_S)}},
         ),
     )
     with session.own_handler(signal.SIGINT):
@@ -147,10 +143,10 @@ def _train(work: Work, data_config: ByRank) -> None:
             raise RuntimeError("the worker group was interrupted") from end
 
 
-def _train_loop(config: dict[str, Work]) -> None:
+def _train_loop(config: dict[str, tuple[Work, Faces, Plan]]) -> None:
     """What Ray Train calls in each worker; TensorFlow loads there, not in the driver."""
-    work = config["work"]
-    with shards.begun(work) as tables:
+    work, faces, plan = config["told"]
+    with shards.begun(faces, plan, work.last_step, partial(begin, work.guard)) as tables:
         load_keras()
         from fer_ray.cluster import rank
 

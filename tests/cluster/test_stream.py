@@ -1,5 +1,6 @@
 """fer_ray.cluster.stream on a real Ray cluster: the same global batches, whoever takes them."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -13,13 +14,13 @@ import ray.data
 from fer_ray.cluster.stream import (
     LOOP_S,
     READY_LOOP_S,
-    ByRank,
     Faces,
     Plan,
     Start,
     Unhurried,
     checks,
     faces_at,
+    of_rank,
 )
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, order, rows
@@ -58,13 +59,11 @@ def global_batches(
     faces: Faces, settings: Plan, world: int, start: int = 0
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Step, faces and targets of each global batch, as the workers' iterators give them."""
-    shards = ByRank(faces, settings, STEPS, lambda _: Start(start, 3)).configure(
-        {"train": ray.data.range(1)}, world
-    )
     parts = []
-    for rank, shard in enumerate(shards):
+    for rank in range(world):
         size = len(order.shard(0, rank, world, settings.batch_size))
-        batches = shard["train"].iter_batches(batch_size=size, batch_format="pyarrow")
+        stream = of_rank(faces, settings, Start(start, 3), STEPS, rank, world)
+        batches = stream.iter_batches(batch_size=size, batch_format="pyarrow")
         parts.append([_arrays(batch) for batch in batches])
     for same_step in zip(*parts, strict=True):
         (step,) = {step for step, _, _ in same_step}
@@ -164,6 +163,35 @@ def test_mixup_blends_two_faces_and_their_targets_by_the_same_weight(faces: Face
             for j in range(len(pure))
         ]
         assert min(apart) <= 0.51  # rounded to whole grey levels
+
+
+def test_a_stream_draws_no_progress_bars_whatever_else_does(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everywhere = ray.data.DataContext.get_current()
+    monkeypatch.setattr(everywhere, "enable_progress_bars", True)
+    assert not of_rank(faces, plan(), Start(0, 1), STEPS, 0, 1).context.enable_progress_bars
+    assert everywhere.enable_progress_bars
+
+
+def test_a_stream_that_is_left_early_ends_with_its_tasks(faces: Faces) -> None:
+    stream = of_rank(faces, plan(), Start(0, 1), 100_000, 0, 1)
+    batches = iter(stream.iter_batches(batch_size=48, batch_format="pyarrow"))
+    next(batches)
+    while _all_cpus_are_free():
+        next(batches)
+    assert _streams_going() == 1
+    del batches
+    assert _streams_going() == 0
+    wait_for(_all_cpus_are_free, "the CPUs of a stream that was left")
+
+
+def _streams_going() -> int:
+    return sum(thread.name.startswith("StreamingExecutor") for thread in threading.enumerate())
+
+
+def _all_cpus_are_free() -> bool:
+    return ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"]
 
 
 class Watched(Unhurried):

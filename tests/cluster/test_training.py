@@ -258,13 +258,17 @@ def _fit(config: TrainConfig) -> None:
     training.fit(config)
 
 
-def loads_tensorflow(name: str) -> set[bool]:
-    """Whether TensorFlow is in the memory of this Ray's processes that are called so."""
+def tell(name: str, kept: str, word: str) -> set[bool]:
+    """Whether ``word`` is in what the machine keeps of this Ray's processes that are called so."""
     found = set()
     for process in processes(os.getpid(), f"ray::{name}"):
         with contextlib.suppress(OSError):  # it has ended
-            found.add("libtensorflow" in Path(f"/proc/{process}/maps").read_text())
+            found.add(word in Path(f"/proc/{process}/{kept}").read_text())
     return found
+
+
+def loads_tensorflow(name: str) -> set[bool]:
+    return tell(name, "maps", "libtensorflow")
 
 
 def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) -> None:
@@ -278,6 +282,9 @@ def test_a_run_that_is_cancelled_gives_back_what_its_workers_had(storage: Path) 
         assert loads_tensorflow("RayTrainWorker") == {True}
         assert loads_tensorflow("TrainController") == {False}  # Ray's own would have it do so
         assert loads_tensorflow("PlacementGroupCleaner") == set()  # of no use without a dashboard
+        assert loads_tensorflow("DatasetManager") == set()  # each worker makes its own stream,
+        claimed = "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S=30\0"  # whose share goes soon
+        assert tell("RayTrainWorker", "environ", claimed) == {True}
     finally:
         session.cancel(fitted)
     wait_for(lambda: ray.available_resources()["CPU"] == 2, "both CPUs", timeout_s=15)

@@ -161,7 +161,7 @@ class _Training:
 
     def __call__(self, work: Work, _: Any, __: Any, held: Lease) -> None:
         run, training = storage.store(work.run_uri), work.config.training
-        start = workers.Beginning(work.guard)(1)
+        start = workers.begin(work.guard, 1)
         progress = _progress_of(work.run_uri)
         began = {"run": work.config.run, "step": start.step, "group": start.group}
         self._book.write("training", **began, attempt=work.guard.attempt)

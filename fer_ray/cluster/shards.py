@@ -3,7 +3,7 @@
 Each worker reads a stream of its own: no process stands between it and the tasks that make it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -22,7 +22,8 @@ def begun(
 ) -> Iterator[Iterator[pa.Table]]:
     """This worker's shards of the global batches, in order; a thread fetches the first at once.
 
-    Columns are those of ``stream.expand``. Leaving the block does not wait for that thread.
+    Columns are those of ``stream.expand``. Leaving the block ends the stream, unless that thread is
+    still at it, which is not waited for.
 
     Args:
         faces: that are trained on.
@@ -32,15 +33,18 @@ def begun(
     """
     tables = _tables(faces, plan, stop, begin)
     pool = ThreadPoolExecutor(1, "first-batch")
+    first = pool.submit(next, tables, None)
     try:
-        yield _after(pool.submit(next, tables, None), tables)
+        yield _after(first, tables)
     finally:
         pool.shutdown(wait=False)
+        if first.done():  # Ray keeps an error, whose frames would keep the stream
+            tables.close()
 
 
 def _tables(
     faces: Faces, plan: Plan, stop: int, begin: Callable[[int], Start]
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     """This worker's shards, from where its group begins."""
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()

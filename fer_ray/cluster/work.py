@@ -1,4 +1,4 @@
-"""All that a training worker is told: the one value that travels from the driver."""
+"""What a training worker is told of its run; the faces and their order travel beside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

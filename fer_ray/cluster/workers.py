@@ -31,8 +31,8 @@ GIVE_BACK_S = 3.0  # measured: 0.3 to 0.5
 # How often Ray's controller asks its workers how they are. By default every 2 s, and a report waits
 # until the one before was asked for: short epochs took 2 s each, and so did a run's end.
 _ASKED = ("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-# For how long Ray Data keeps a stream's share of the CPUs, which is renewed every 10 s. By default
-# 180 s: so long had the streams of a group that came back a half, as those of the killed one lived.
+# After how long Ray Data, which looks every 20 s, forgets a stream's claim on CPUs that is no more
+# renewed (every 10 s). By default 180: so long did a group that came back share them with the dead.
 _CLAIMED, _CLAIMED_S = "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "30"
 
 logger = logging.getLogger(__name__)

@@ -89,6 +89,22 @@ def processes(pid: int, named: str = "") -> list[int]:
     return [one for one in _under(pid) if named in _command(one)]
 
 
+def told_of(pid: int, named: str, kept: str, word: str) -> set[bool]:
+    """Whether ``word`` is in what the machine keeps of each of ``processes(pid, named)``.
+
+    Args:
+        pid: whose processes are looked at.
+        named: what is in their command lines.
+        kept: the file of ``/proc`` about a process, such as ``maps``.
+        word: that is looked for.
+    """
+    found = set()
+    for process in processes(pid, named):
+        with suppress(OSError):  # it has ended
+            found.add(word in Path(f"/proc/{process}/{kept}").read_text())
+    return found
+
+
 def free_port() -> int:
     """A port of this machine that nothing listens on."""
     with socket.socket() as one:

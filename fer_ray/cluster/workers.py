@@ -18,9 +18,9 @@ import ray.exceptions
 import ray.train
 
 from fer_ray.cluster import capacity, session, shards
-from fer_ray.cluster.backend import MultiWorker
 from fer_ray.cluster.progress import Progress, best_of
 from fer_ray.cluster.stream import Faces, Plan, Start
+from fer_ray.cluster.trainer import Trainer, TrainerAlone
 from fer_ray.cluster.work import Work
 from fer_ray.network.loading import load_keras
 from fer_ray.runs import checkpoint, layout, record, storage
@@ -108,27 +108,22 @@ def _newest(run_uri: str) -> tuple[Mapping[str, Any], Sequence[str]]:
 def _train(work: Work, faces: Faces, plan: Plan) -> None:
     """Run the worker group until the last step, through its failures.
 
-    In a task: Ray's trainer imports TensorFlow, which the driver's node may not have the memory
-    for, and takes Ctrl-C for itself where it runs on a driver's main thread.
+    In a task: Ray's trainer takes Ctrl-C for itself where it runs on a driver's main thread.
     """
-    load_keras()
-    from fer_ray.cluster.trainer import Trainer, TrainerAlone
-
     os.environ.setdefault(*_ASKED)
     config = work.config.cluster
     ray_files = storage.store(work.run_uri).folder(layout.RAY)
     trainer = (TrainerAlone if session.OWN in os.environ else Trainer)(
         _train_loop,
-        train_loop_config={"told": (work, faces, plan)},
-        tensorflow_config=cast(Any, MultiWorker()),  # Ray's annotation knows its own alone
-        scaling_config=ray.train.ScalingConfig(
+        told={"told": (work, faces, plan)},
+        scaling=ray.train.ScalingConfig(
             num_workers=cast(
                 Any, capacity.workers_wanted(config)
             ),  # a pair too: Ray's annotation lags
             use_gpu=config.use_gpu,
             resources_per_worker=capacity.worker_resources(config),
         ),
-        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # Ray types the old one
+        run=ray.train.RunConfig(  # type: ignore[call-arg]  # Ray types the old one
             name=f"{work.config.run}-{uuid.uuid4().hex[:8]}",  # a name seen before would resume
             storage_path=ray_files.root,
             storage_filesystem=ray_files.filesystem,

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 import ray
+import ray.train
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from fer_ray.cluster import workers
-from fer_ray.network.loading import load_keras
+from fer_ray.cluster.trainer import Trainer, TrainerAlone
 from tests.drill.runs import wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -39,25 +43,20 @@ def _owner(told: Path) -> None:
         raise
 
 
-def test_a_group_does_without_the_processes_that_it_has_no_use_for_alone() -> None:
-    load_keras()
-    from ray.train.tensorflow import TensorflowTrainer
-    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
-    from ray.train.v2._internal.callbacks.placement_group_callback import (
-        PlacementGroupCleanerCallback,
-    )
+def test_a_group_does_without_processes_of_no_use_to_it_and_has_all_others() -> None:
+    def kinds(trainer: Any) -> list[type]:
+        return [type(one) for one in trainer._create_default_callbacks()]
 
-    from fer_ray.cluster.trainer import Trainer, TrainerAlone
+    def loop(_: dict[str, Any]) -> None:
+        pass
 
-    def kinds(trainer: type[Any]) -> list[type]:
-        return [type(one) for one in trainer(lambda: None)._create_default_callbacks()]
-
-    rays = kinds(TensorflowTrainer)
+    rays = kinds(DataParallelTrainer(loop))
     assert {DatasetsCallback, PlacementGroupCleanerCallback} <= set(rays)
-    for trainer, without in (
+    for ours, without in (
         (Trainer, {DatasetsCallback}),
         (TrainerAlone, {DatasetsCallback, PlacementGroupCleanerCallback}),
     ):
+        trainer = ours(loop, {}, ray.train.ScalingConfig(), ray.train.RunConfig())
         assert kinds(trainer) == [one for one in rays if one not in without]
 
 

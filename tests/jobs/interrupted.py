@@ -10,7 +10,7 @@ import pytest
 
 from tests.campaign.sweeps import TINY, finish
 from tests.jobs.waiting import wait_until
-from tests.ray_head import processes
+from tests.ray_head import processes, told_of
 from tests.running import started
 
 EPOCHS, RATE = "8", "3.0e-3"  # of test_tune.py's winner, which it must be to the bit
@@ -27,6 +27,7 @@ class Trained:
 
     storage: Path
     processes: dict[str, int]  # of the first job's Ray, by name, as far as tests ask
+    tensorflow: dict[str, set[bool]]  # whether those processes have it loaded
     seconds: float  # from Ctrl-C to the first job's end
     code: int
     interrupted: dict[str, Any]
@@ -44,6 +45,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     wait_until(lambda: any(storage.glob("it/checkpoints/*/manifest.json")), job)
     names = ("RayTrainWorker", "PreemptionWatcher")
     seen = {name: len(processes(job.pid, name)) for name in names}
+    loading = ("ray::_train", "ray::TrainController", "ray::RayTrainWorker")
+    loads = {name: told_of(job.pid, name, "maps", "libtensorflow") for name in loading}
     asked = time.monotonic()
     job.send_signal(signal.SIGINT)
     interrupted, before = finish(job)
@@ -52,6 +55,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     again = started("train", SETTINGS, storage)
     outcome, after = finish(again)
     return Trained(
-        *(storage, seen, seconds, job.returncode, interrupted, kept, before),
+        *(storage, seen, loads, seconds, job.returncode, interrupted, kept, before),
         *(again.returncode, outcome, after),
     )

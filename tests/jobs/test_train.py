@@ -30,3 +30,12 @@ def test_the_person_watching_sees_our_lines_alone(trained: Trained) -> None:
 
 def test_where_no_other_node_is_none_is_watched_for_its_end(trained: Trained) -> None:
     assert trained.processes == {"RayTrainWorker": 1, "PreemptionWatcher": 0}
+
+
+def test_the_worker_alone_loads_tensorflow(trained: Trained) -> None:
+    """Ray's own trainer would have it loaded before any worker starts, and its controller too."""
+    assert trained.tensorflow == {
+        "ray::_train": {False},
+        "ray::TrainController": {False},
+        "ray::RayTrainWorker": {True},
+    }

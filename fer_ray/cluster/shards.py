@@ -22,8 +22,8 @@ def begun(
 ) -> Iterator[Iterator[pa.Table]]:
     """This worker's shards of the global batches, in order; a thread fetches the first at once.
 
-    Columns are those of ``stream.expand``. Leaving the block ends the stream, unless that thread is
-    still at it, which is not waited for.
+    Columns are those of ``stream.expand``. Leaving the block ends the stream, and waits for
+    nothing: where that thread is still at it, the stream ends when it is done.
 
     Args:
         faces: that are trained on.
@@ -38,8 +38,8 @@ def begun(
         yield _after(first, tables)
     finally:
         pool.shutdown(wait=False)
-        if first.done():  # Ray keeps an error, whose frames would keep the stream
-            tables.close()
+        # Ray keeps an error, whose frames would keep the stream.
+        first.add_done_callback(lambda _: tables.close())
 
 
 def _tables(

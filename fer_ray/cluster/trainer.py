@@ -16,7 +16,7 @@ class Trainer(TensorflowTrainer):
 
     So there is no process that shares datasets out, which would start without any too (2.3 CPU s
     and 200 MB for each worker group). Nor does TensorFlow load where the trainer is made, as it
-    does in Ray's own (4 s before the workers start, and 0.5 GB for as long as they train).
+    does in Ray's own (2 s before the workers start, and 0.5 GB for as long as they train).
     """
 
     without: ClassVar[tuple[type, ...]] = (DatasetsCallback,)

@@ -1,6 +1,7 @@
 """fer_ray.cluster.shards in workers of Ray Train: who begins a group, and how a stream is left."""
 
 import json
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 import ray
 import ray.train
-from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.train.v2.api.exceptions import WorkerGroupError
 
-from fer_ray.cluster import shards
+from fer_ray.cluster import session, shards
 from fer_ray.cluster.stream import Faces, Plan, Start
+from fer_ray.cluster.trainer import TrainerAlone
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, rows
 from fer_ray.runs.lease import LostError
@@ -40,12 +41,14 @@ def fitted(faces: Faces, told: Path, begin: Callable[[int], Start]) -> None:
         assert kept is not None
         (told / str(rank)).write_text(json.dumps(about))
 
-    DataParallelTrainer(
+    trainer = TrainerAlone(
         loop,
-        train_loop_config={},
-        scaling_config=ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
-        run_config=ray.train.RunConfig(storage_path=str(told)),
-    ).fit()
+        {},
+        ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
+        ray.train.RunConfig(storage_path=str(told)),
+    )
+    with session.own_handler(signal.SIGINT):
+        trainer.fit()
 
 
 def going() -> int:

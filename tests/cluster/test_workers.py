@@ -9,7 +9,7 @@ import ray
 import ray.train
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.train.v2.tensorflow.tensorflow_trainer import TensorflowTrainer
 
 from fer_ray.cluster import workers
 from fer_ray.cluster.trainer import Trainer, TrainerAlone
@@ -44,20 +44,18 @@ def _owner(told: Path) -> None:
 
 
 def test_a_group_does_without_processes_of_no_use_to_it_and_has_all_others() -> None:
-    def kinds(trainer: Any) -> list[type]:
-        return [type(one) for one in trainer._create_default_callbacks()]
-
     def loop(_: dict[str, Any]) -> None:
         pass
 
-    rays = kinds(DataParallelTrainer(loop))
-    assert {DatasetsCallback, PlacementGroupCleanerCallback} <= set(rays)
     for ours, without in (
         (Trainer, {DatasetsCallback}),
         (TrainerAlone, {DatasetsCallback, PlacementGroupCleanerCallback}),
     ):
         trainer = ours(loop, {}, ray.train.ScalingConfig(), ray.train.RunConfig())
-        assert kinds(trainer) == [one for one in rays if one not in without]
+        rays = [type(one) for one in TensorflowTrainer._create_default_callbacks(trainer)]
+        has = [type(one) for one in trainer._create_default_callbacks()]
+        assert set(rays) - set(has) == without
+        assert has == [one for one in rays if one not in without]
 
 
 def test_a_cancelled_owner_ends_its_group_though_ray_interrupts_it_again(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from fer_ray.cluster.trainer import TrainerAlone
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, rows
 from fer_ray.runs.lease import LostError
+from tests.cluster.streams import streams_going
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -32,12 +32,12 @@ def fitted(faces: Faces, told: Path, begin: Callable[[int], Start]) -> None:
         kept = None
         try:
             with shards.begun(faces, PLAN, 1_000, begin) as tables:
-                table, during = next(tables), going()
+                table, during = next(tables), streams_going()
                 raise ZeroDivisionError
         except ZeroDivisionError as error:
             kept = error  # with its frames, as Ray keeps what a worker dies of
         seen = {name: sorted(set(table[name].to_pylist())) for name in ("step", "group")}
-        about = seen | {"rows": len(table), "streams": [during, going()]}
+        about = seen | {"rows": len(table), "streams": [during, streams_going()]}
         assert kept is not None
         (told / str(rank)).write_text(json.dumps(about))
 
@@ -49,11 +49,6 @@ def fitted(faces: Faces, told: Path, begin: Callable[[int], Start]) -> None:
     )
     with session.own_handler(signal.SIGINT):
         trainer.fit()
-
-
-def going() -> int:
-    """Streams that this process runs."""
-    return sum(thread.name.startswith("StreamingExecutor") for thread in threading.enumerate())
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """fer_ray.cluster.stream on a real Ray cluster: the same global batches, whoever takes them."""
 
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from fer_ray.cluster.stream import (
 )
 from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, order, rows
+from tests.cluster.streams import streams_going
 from tests.drill.runs import wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -180,14 +180,10 @@ def test_a_stream_that_is_left_early_ends_with_its_tasks(faces: Faces) -> None:
     next(batches)
     while _all_cpus_are_free():
         next(batches)
-    assert _streams_going() == 1
+    assert streams_going() == 1
     del batches
-    assert _streams_going() == 0
+    assert streams_going() == 0
     wait_for(_all_cpus_are_free, "the CPUs of a stream that was left")
-
-
-def _streams_going() -> int:
-    return sum(thread.name.startswith("StreamingExecutor") for thread in threading.enumerate())
 
 
 def _all_cpus_are_free() -> bool:

@@ -27,7 +27,7 @@ class Trained:
 
     storage: Path
     processes: dict[str, int]  # of the first job's Ray, by name, as far as tests ask
-    tensorflow: dict[str, set[bool]]  # whether those processes have it loaded
+    tensorflow: dict[str, set[bool]]  # whether such processes of that Ray have it loaded
     seconds: float  # from Ctrl-C to the first job's end
     code: int
     interrupted: dict[str, Any]

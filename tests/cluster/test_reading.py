@@ -14,7 +14,6 @@ import pytest
 import ray
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from fer_ray.cluster import reading
 from fer_ray.cluster.source import DEMO
@@ -23,6 +22,7 @@ from fer_ray.faces import demo
 from fer_ray.faces.formats import RAW_SCHEMA, USAGES
 from fer_ray.faces.rows import face_ids, images_of
 from fer_ray.runs.storage import store
+from tests.encoded import encoded, pixels
 from tests.flaky import Flaky
 from tests.s3_server import S3
 
@@ -38,16 +38,6 @@ def read(uri: Path | str, data: DataConfig | None = None, piece_bytes: int = 2**
     whole = pa.concat_tables(tables)
     numbers = pc.cast(pc.replace_substring_regex(whole["source"], r"\D+", ""), pa.int64())
     return whole.take(pc.sort_indices(numbers))
-
-
-def png(face: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(face).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def pixels(face: np.ndarray) -> str:
-    return " ".join(map(str, face.ravel()))
 
 
 def check_faces(table: pa.Table, sources: list[str]) -> None:
@@ -114,7 +104,7 @@ def test_image_files_do_not_depend_on_how_they_are_cut(tmp_path: Path, piece_byt
     for number, (label, face) in enumerate(zip(LABELS, FACES, strict=True)):
         folder = tmp_path / ("test" if number == 9 else "train") / names[label]
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number}.png").write_bytes(png(face))
+        (folder / f"{number}.png").write_bytes(encoded(face))
     table = read(tmp_path, piece_bytes=piece_bytes)
     sources = [f"train/{names[label]}/{number}.png" for number, label in enumerate(LABELS)]
     check_faces(table, [*sources[:9], "test/fear/9.png"])
@@ -124,7 +114,7 @@ def test_image_files_do_not_depend_on_how_they_are_cut(tmp_path: Path, piece_byt
 @pytest.mark.usefixtures("ray_cluster")
 def test_an_image_file_over_the_stated_bytes_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "sad").mkdir()
-    (tmp_path / "sad" / "1.png").write_bytes(png(FACES[0]))
+    (tmp_path / "sad" / "1.png").write_bytes(encoded(FACES[0]))
     with (tmp_path / "sad" / "2.png").open("wb") as stream:
         stream.truncate(2**40)  # a terabyte of holes: reading it would not end
     table = read(tmp_path)
@@ -135,7 +125,7 @@ def test_an_image_file_over_the_stated_bytes_is_refused_unread(tmp_path: Path) -
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("group_rows", [1, 3, 100])
 def test_a_parquets_rows_do_not_depend_on_its_groups(tmp_path: Path, group_rows: int) -> None:
-    faces = pa.table({"image": [png(face) for face in FACES], "label": LABELS})
+    faces = pa.table({"image": [encoded(face) for face in FACES], "label": LABELS})
     (tmp_path / "data").mkdir()
     pq.write_table(faces, tmp_path / "data" / "f.parquet", row_group_size=group_rows)
     check_faces(read(tmp_path), [f"data/f.parquet:{n}" for n in range(10)])
@@ -156,7 +146,7 @@ def test_parquet_with_a_damaged_page_is_refused_as_a_whole(tmp_path: Path) -> No
 def test_parquet_folders_named_for_sides_tell_the_usage(tmp_path: Path) -> None:
     for number, side in enumerate(["train", "validation", "test"]):
         (tmp_path / side).mkdir()
-        face = pa.table({"image": [png(FACES[number])], "label": [3]})
+        face = pa.table({"image": [encoded(FACES[number])], "label": [3]})
         pq.write_table(face, tmp_path / side / f"{number}.parquet")
     usages = dict(
         zip(*read(tmp_path).select(["source", "usage"]).to_pydict().values(), strict=True)
@@ -191,7 +181,7 @@ def test_the_shared_faces_are_read(shared_faces: Path) -> None:
 
 def test_parquet_on_storage_that_fails_for_a_while_is_read_whole(flaky: Flaky, s3: S3) -> None:
     there = store(f"s3://{s3.bucket()}/faces", "data.uri")
-    table = pa.table({"image": [png(face) for face in FACES] * 300, "label": LABELS * 300})
+    table = pa.table({"image": [encoded(face) for face in FACES] * 300, "label": LABELS * 300})
     sink = io.BytesIO()
     pq.write_table(table, sink)
     there.write_bytes("all.parquet", sink.getvalue())

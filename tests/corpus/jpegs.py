@@ -10,7 +10,8 @@ from PIL import Image
 
 from fer_ray.faces.images import JPEG
 from tests.corpus.outcomes import Cases
-from tests.corpus.pngs import CUTS, NOISE, encoded
+from tests.corpus.pngs import CUTS, NOISE
+from tests.encoded import encoded
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 

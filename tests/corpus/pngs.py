@@ -1,6 +1,5 @@
 """Broken PNGs, and other files under a PNG's name."""
 
-import io
 import random
 import struct
 import zlib
@@ -11,16 +10,11 @@ from PIL import Image
 
 from fer_ray.faces.images import PNG
 from tests.corpus.outcomes import Cases
+from tests.encoded import encoded
 
 NOISE = np.random.default_rng(0).integers(256, size=(48, 48), dtype=np.uint8)
 CUTS = 12
 FLIPS = 10
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def whole_pngs() -> Cases:

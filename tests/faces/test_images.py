@@ -1,7 +1,6 @@
 """fer_ray.faces.images: any PNG or JPEG becomes one grey face, and nothing half-read ever does."""
 
 import contextlib
-import io
 import struct
 import zlib
 
@@ -13,15 +12,10 @@ from PIL import Image
 
 from fer_ray.faces.images import JPEG, PNG, face_of_image, fit
 from tests.corpus.pngs import chunk, chunks
+from tests.encoded import encoded
 
 LIMIT = 1_000_000
 RAMP = np.add.outer(np.arange(48) * 2, np.arange(48) * 3).astype(np.uint8)  # 0 to 235
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def level(image: Image.Image, kind: str = "PNG", **options: object) -> int:

@@ -4,7 +4,6 @@ The jobs join one Ray cluster of their own, as a user's would: those that need a
 their own as processes of their own, all others one after another in one process.
 """
 
-import io
 import json
 import subprocess
 import sys
@@ -21,16 +20,21 @@ from PIL import Image
 
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import face_ids
+from tests.encoded import encoded
+from tests.jobs.drawn_inputs import (
+    COUNT,
+    FACES,
+    csv_file,
+    csv_lines,
+    image_folders,
+    image_name,
+    parquet_table,
+)
 from tests.jobs.drivers import Driver, driver
 from tests.ray_head import head
 from tests.s3_server import S3
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-COUNT = 98  # 84 of Training, 14 of PublicTest
-FACES = np.random.default_rng(2).integers(256, size=(COUNT, 48, 48), dtype=np.uint8)
-LABELS = [number % 7 for number in range(COUNT)]
-USAGES = ["Training" if number < 84 else "PublicTest" for number in range(COUNT)]
 
 
 @dataclass(frozen=True)
@@ -117,48 +121,6 @@ def invalid(ended: Ended) -> str:
     assert "\n" not in ended.error
     assert "Traceback" not in ended.stderr
     return ended.error
-
-
-def encoded(image: Image.Image | np.ndarray, kind: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def pixels(face: np.ndarray) -> str:
-    return " ".join(map(str, face.ravel()))
-
-
-def csv_lines() -> list[str]:
-    """A header and COUNT good rows."""
-    rows = zip(LABELS, FACES, USAGES, strict=True)
-    return ["emotion,pixels,Usage", *(f"{label},{pixels(face)},{use}" for label, face, use in rows)]
-
-
-def csv_file(path: Path, *more: str) -> Path:
-    path.write_text("\n".join([*csv_lines(), *more]))
-    return path
-
-
-def image_name(number: int) -> str:
-    side = "train" if USAGES[number] == "Training" else "test"
-    return f"{side}/{FOLDERS[LABELS[number]]}/{number}.png"
-
-
-def image_folders(root: Path, **more: bytes) -> Path:
-    """Kaggle's folders of COUNT good images, and more files in ``train/happy``."""
-    files = {image_name(number): encoded(face) for number, face in enumerate(FACES)}
-    files |= {f"train/happy/{name.replace('__', '.')}": content for name, content in more.items()}
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def parquet_table() -> pa.Table:
-    images = [encoded(face) for face in FACES]
-    return pa.table({"image": images, "emotion": LABELS, "usage": USAGES})
 
 
 def check_whole(ended: Ended) -> None:

@@ -25,6 +25,20 @@ def local_run(tmp_path: Path) -> Store:
     return store(f"{tmp_path}/runs/one")
 
 
+@pytest.fixture(params=["local", "s3"])
+def runs(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty folder for runs, on this machine's disk, on S3 or, if asked for, on swift."""
+    if request.param == "local":
+        return store(f"{tmp_path}/runs")
+    return store(f"s3://{request.getfixturevalue(request.param).bucket()}/runs")
+
+
+@pytest.fixture
+def local_runs(tmp_path: Path) -> Store:
+    """An empty folder for runs on this machine's disk."""
+    return store(f"{tmp_path}/runs")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     found = shutil.which("chromium") or shutil.which("google-chrome")

@@ -7,12 +7,9 @@ settings are told before Ray or TensorFlow load.
 """
 
 import math
-import os
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,43 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-
-def local_path(uri: str) -> str | None:
-    """The path that ``uri`` names on this machine; none for object storage and drawn faces."""
-    scheme, colon, rest = uri.partition(":")
-    if not colon or "/" in scheme:
-        return uri
-    return rest.removeprefix("//") if scheme == "file" else None
-
-
-def absolute(uri: str | None) -> str | None:
-    """``uri``, with a path on this machine made absolute from the current folder."""
-    path = None if uri is None else local_path(uri)
-    return uri if path is None else os.path.abspath(os.path.expanduser(path))
-
+from fer_ray.names import RunName, Uri
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Uri = Annotated[str, AfterValidator(absolute)]
-
-
-RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-
-
-def _as_run_name(name: str | None) -> str | None:
-    """``name``, if it can be a folder's name in any storage."""
-    if name is not None and not re.fullmatch(RUN_NAME, name):
-        raise ValueError(
-            "must be up to 100 letters, digits, dots, dashes or underscores, and begin with one"
-            " of the first two"
-        )
-    if name == "datasets":
-        raise ValueError("must not be 'datasets', where prepared datasets are kept")
-    if name == "champion":
-        raise ValueError("must not be 'champion', where is kept which model is served")
-    return name
-
-
-RunName = Annotated[str | None, AfterValidator(_as_run_name)]
 
 
 class Section(BaseModel):

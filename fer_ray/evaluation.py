@@ -5,7 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fer_ray.config import RUN_NAME, EvaluateConfig, NamedRunConfig, absolute
+from fer_ray.config import EvaluateConfig, NamedRunConfig
+from fer_ray.names import RUN_NAME, absolute
 
 
 class ModelToEvaluate(EvaluateConfig):
@@ -48,7 +49,7 @@ class ModelToEvaluate(EvaluateConfig):
 def _named(model: str) -> str:
     """A model's name: a run's as it is, a path made absolute."""
     is_run = re.fullmatch(RUN_NAME, model) and not model.endswith(".keras")
-    return model if is_run else str(absolute(model))
+    return model if is_run else absolute(model)
 
 
 class EvaluateJobConfig(NamedRunConfig):

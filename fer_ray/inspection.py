@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from fer_ray.config import JobConfig, NamedRunConfig, RunName, Section, StorageConfig
+from fer_ray.config import JobConfig, NamedRunConfig, Section, StorageConfig
+from fer_ray.names import RunName
 
 
 class AuditConfig(Section):

@@ -14,8 +14,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fer_ray import plain_yaml
-from fer_ray.config import Section, TrainConfig, absolute
+from fer_ray.config import Section, TrainConfig
 from fer_ray.flags import section_of
+from fer_ray.names import absolute
 from fer_ray.settings import told
 
 Point = dict[str, Any]  # a value for each setting that varies, by ``section.field``

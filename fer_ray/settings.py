@@ -11,8 +11,9 @@ from jsonargparse import ArgumentError, Namespace
 from pydantic import BaseModel, ValidationError
 
 from fer_ray import plain_yaml
-from fer_ray.config import JobConfig, TrainConfig, local_path
+from fer_ray.config import JobConfig, TrainConfig
 from fer_ray.flags import parser_of, section_of
+from fer_ray.names import local_path
 
 C = TypeVar("C", bound=JobConfig)
 

@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from fer_ray.config import JobConfig, RunName, Section
+from fer_ray.config import JobConfig, Section
+from fer_ray.names import RunName
 
 
 class SubmitSection(Section):

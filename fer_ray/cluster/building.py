@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from fer_ray.cluster import fused, steps
 from fer_ray.cluster.work import Work
-from fer_ray.config import TrainConfig, local_path
+from fer_ray.config import TrainConfig
+from fer_ray.names import local_path
 from fer_ray.network import optimizers, pretrained, vgg19
 from fer_ray.runs import storage
 

@@ -12,7 +12,7 @@ import ray
 import ray.data
 
 from fer_ray.cluster.source import DEMO
-from fer_ray.config import local_path
+from fer_ray.names import local_path
 
 _IN_A_POD = "RAY_USAGE_STATS_KUBERAY_IN_USE"  # KubeRay sets it in all pods that run Ray
 OWN = "FER_RAY_OWN_RAY"  # set in all processes of a Ray that a job started, and in no other's

@@ -21,8 +21,9 @@ from urllib.parse import parse_qsl, quote
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from fer_ray.names import absolute
 from fer_ray.runs.faults import PASSING, BusyError, MissingError, StorageError, reason
-from fer_ray.runs.uris import absolute, is_local, join, refuse_credentials
+from fer_ray.runs.uris import is_local, join, refuse_credentials
 
 _PART = re.compile(r"(.*/)?\.[^/]*\.[0-9a-f]{16}\.part")  # what a killed local write leaves
 # Keys may hold what a URI may not: spaces, accents, '#'. An escape (%20) stays one.

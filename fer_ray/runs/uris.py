@@ -1,10 +1,9 @@
-"""URIs of storage: local paths and other schemes, joined, made absolute, kept clean of secrets."""
+"""URIs of storage: local paths and other schemes, told apart, joined, kept clean of secrets."""
 
-import os
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from fer_ray.config import local_path
+from fer_ray.names import local_path
 from fer_ray.runs.faults import StorageError
 
 _OPTIONS = {"endpoint_override", "region", "scheme"}  # of a URI; none of them is a secret
@@ -19,12 +18,6 @@ def is_relative(uri: str) -> bool:
     """Whether ``uri`` is a path that means something else in another current folder."""
     path = local_path(uri)
     return path is not None and not Path(path).expanduser().is_absolute()
-
-
-def absolute(uri: str) -> str:
-    """``uri`` as any process reads it: a path from the root, or another scheme's URI as it is."""
-    path = local_path(uri)
-    return uri if path is None else os.path.abspath(Path(path).expanduser())
 
 
 def join(uri: str, *parts: str) -> str:

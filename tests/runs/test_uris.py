@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray.runs.uris import absolute, is_local, is_relative, join
+from fer_ray.names import absolute
+from fer_ray.runs.uris import is_local, is_relative, join
 
 
 def test_relative_paths_are_made_absolute_from_the_current_folder(

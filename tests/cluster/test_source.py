@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +12,15 @@ import pytest
 
 from fer_ray.cluster.source import DEMO, check_source, find, fingerprint
 from tests.s3_server import S3
+
+CHECK = """
+import sys
+from fer_ray.cluster.source import check_source
+try:
+    check_source(sys.argv[1])
+except ValueError as error:
+    print(error)
+"""
 
 
 def write(folder: Path, **contents: str | bytes) -> Path:
@@ -129,10 +140,17 @@ def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:
     assert "got none that is" in refusal(write(tmp_path, train__1_png="x"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    (write(tmp_path, f_csv="emotion,pixels\n0,7\n") / "f.csv").chmod(0)
-    assert "no permission" in refusal(tmp_path / "f.csv")
+    file = write(tmp_path, f_csv="emotion,pixels\n0,7\n") / "f.csv"
+    file.chmod(0)
+    without_roots_rights = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    told = subprocess.run(
+        [*(without_roots_rights if os.geteuid() == 0 else []), sys.executable, "-c", CHECK, file],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == f"data.uri must be readable, got {file}: no permission\n", told.stderr
 
 
 def test_the_fingerprint_follows_names_sizes_and_times(tmp_path: Path) -> None:

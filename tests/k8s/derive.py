@@ -2,9 +2,8 @@
 
 ``python -m tests.k8s.derive ray CRD.yaml …`` reads KubeRay's definitions: megabytes, most of them
 prose and pods that are described many times over. ``python -m tests.k8s.derive prometheus`` reads
-what the package ``cloudcoil-models-prometheus-operator`` (0.80.1.0) made of the Prometheus
-operator's. A table keeps fields, types, enumerations, patterns and required keys, every distinct
-part once.
+what the package ``cloudcoil-models-prometheus-operator`` made of the Prometheus operator's. A table
+keeps fields, types, enumerations, patterns and required keys, every distinct part once.
 """
 
 import hashlib

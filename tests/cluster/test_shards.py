@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,23 @@ from fer_ray.config import AugmentConfig
 from fer_ray.faces import demo, rows
 from fer_ray.runs.lease import LostError
 from tests.cluster.streams import streams_going
+from tests.drill.runs import wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 PLAN = Plan(batch_size=48, window=10_000, seed=7, augment=AugmentConfig())
+
+
+def train_two(loop: Callable[[dict[str, Any]], None], told: Path) -> None:
+    """Have two workers of Ray Train run ``loop``."""
+    trainer = TrainerAlone(
+        loop,
+        {},
+        ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
+        ray.train.RunConfig(storage_path=str(told)),
+    )
+    with session.own_handler(signal.SIGINT):
+        trainer.fit()
 
 
 def fitted(faces: Faces, told: Path, begin: Callable[[int], Start]) -> None:
@@ -41,14 +55,7 @@ def fitted(faces: Faces, told: Path, begin: Callable[[int], Start]) -> None:
         assert kept is not None
         (told / str(rank)).write_text(json.dumps(about))
 
-    trainer = TrainerAlone(
-        loop,
-        {},
-        ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
-        ray.train.RunConfig(storage_path=str(told)),
-    )
-    with session.own_handler(signal.SIGINT):
-        trainer.fit()
+    train_two(loop, told)
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +85,27 @@ def test_what_the_first_worker_begins_with_fails_the_group(faces: Faces, tmp_pat
 
     with pytest.raises(WorkerGroupError, match="another has the run"):
         fitted(faces, tmp_path, begin)
+
+
+def test_a_worker_that_leaves_before_its_first_batch_waits_for_nothing_and_ends_its_stream(
+    faces: Faces, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+
+    def begin(_: int) -> Start:
+        wait_for(left.exists, "a block that was left", 60)
+        return Start(0, 1)
+
+    def loop(_: dict[str, Any]) -> None:
+        with shards.begun(faces, PLAN, 1_000, begin):
+            (fetching,) = [one for one in threading.enumerate() if one.name == "first-batch_0"]
+        left.touch()
+        fetching.join(60)
+        about = {"fetching": fetching.is_alive(), "streams": streams_going()}
+        rank = ray.train.get_context().get_world_rank()
+        (tmp_path / str(rank)).write_text(json.dumps(about))
+
+    train_two(loop, tmp_path)
+    for rank in "01":
+        about = json.loads((tmp_path / rank).read_text())
+        assert about == {"fetching": False, "streams": 0}

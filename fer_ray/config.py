@@ -68,8 +68,8 @@ class SplitConfig(Section):
         0.1,
         gt=0,
         lt=1,
-        description="Share of Training that validates under 'official' where the data has no"
-        " PrivateTest and PublicTest is the test side.",
+        description="Share of Training that validates under 'official' where the data has only"
+        " one of PublicTest and PrivateTest, which is the test side then.",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Of the split alone; 'seed' does not move faces."
@@ -125,8 +125,8 @@ class BalanceConfig(Section):
     max_class_bytes: int = Field(
         2**30,
         ge=1,
-        description="SMOTE gathers a class it grows in one task; a class of more pixel bytes than"
-        " this is refused.",
+        description="A class that SMOTE or the generator grows is gathered in one task; one of more"
+        " pixel bytes than this is refused.",
     )
 
     @model_validator(mode="after")
@@ -315,7 +315,7 @@ class StorageConfig(Section):
     lease_ttl_s: float = Field(
         30.0,
         ge=1,
-        description="Seconds of silence after which others may take a run over from its owner.",
+        description="Seconds of silence, and a third more, after which others may take a run over.",
     )
 
 

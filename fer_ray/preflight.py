@@ -18,7 +18,7 @@ class PreflightSection(Section):
     gpu: bool = Field(
         False,
         description="Also see that TensorFlow computes on a GPU, and rehearse with GPUs; with"
-        " cluster.use_gpu. Waits for the first GPU for cluster.resource_timeout_s at most.",
+        " cluster.use_gpu. Waits for the workers for cluster.resource_timeout_s at most.",
     )
     worker_price: float | None = Field(
         None, ge=0, description="What a worker costs an hour, in any currency: told as a run's."

@@ -8,7 +8,7 @@ jobs/prepare.py made keeps its own sides. Leaves a run folder with audit/index.h
 audit/audit.json, and audit/pairs.parquet with every pair that was found. The last line of stdout
 is the outcome as JSON. Exits with 0 when done (or already done), 1 when that failed or was
 interrupted, 2 when a setting is wrong or the input unusable, 3 with --audit.strict when test faces
-stand in training.
+stand in training, 4 when another process is at work on the run.
 """
 
 from fer_ray.inspection import AuditJobConfig

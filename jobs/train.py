@@ -6,7 +6,7 @@
 Joins the cluster that RAY_ADDRESS names; without one, starts Ray on this machine. The last line
 of stdout is the outcome as JSON. Exits with 0 when trained (or already done), 1 when training
 failed or was interrupted (the same command with --run NAME resumes it), 2 when a setting is wrong
-or the input unusable.
+or the input unusable, 4 when another process is at work on the run.
 """
 
 from fer_ray.config import TrainConfig

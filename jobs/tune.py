@@ -8,7 +8,8 @@ Every trial is a run as train.py makes it, on the same faces; the best by the va
 scored on the test side, once, and its settings are sweep/winner.yaml, which train.py takes as
 --config. The last line of stdout is the outcome as JSON. The same command with --run NAME goes on
 with a sweep that was interrupted. Exits with 0 when done, 1 when it failed or was interrupted, 2
-when a setting is wrong, the input unusable or a trial larger than the cluster.
+when a setting is wrong, the input unusable or a trial larger than the cluster, 4 when another
+process is at work on the sweep.
 """
 
 from fer_ray.job import Outcome, run

@@ -69,7 +69,7 @@ def train(
         state, strategy, training, config.optimizer, config.seed, work.class_weights
     )
     score, total = steps.scorer(state), steps.summation(strategy)
-    preemption = Preemption(member.going, total, world)
+    preemption = Preemption(first.step, member.going, total, world)
     tally = Tally(total, progress.batches)
     clock = Clock()
     per_epoch = work.count / training.batch_size

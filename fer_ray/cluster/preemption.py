@@ -18,17 +18,25 @@ class Preemption:
 
     Ray learns of a node's end when the node is told to stop (SIGTERM, a spot instance's notice),
     and takes ``RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S`` (5 s) more to tell the workers.
+
+    Args:
+        start: the step before the first that is asked after: the group's first.
+        going: whether this worker has been told.
+        total: sums over all workers.
+        world: how many they are.
+        clock: seconds.
     """
 
     def __init__(
         self,
+        start: int,
         going: Callable[[], bool],
         total: Summation,
         world: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._going, self._total, self._world, self._clock = going, total, world, clock
-        self._asked = self._next = 0
+        self._asked = self._next = start
         self._since = clock()
 
     def threatens(self, step: int) -> bool:

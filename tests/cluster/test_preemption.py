@@ -8,12 +8,13 @@ from fer_ray.cluster.preemption import ASK_EVERY_S, Preemption
 class Ranks:
     """Two workers whose steps take other times; sums of their clocks reach both, as in a group."""
 
-    def __init__(self, seconds_a_step: tuple[float, float], goes_at: int) -> None:
-        self.step = 0
+    def __init__(self, seconds_a_step: tuple[float, float], goes_at: int, start: int = 0) -> None:
+        self.step = start
         self.asked: list[list[int]] = [[], []]
         self._told: list[float] = []
         self.members = [
             Preemption(
+                start,
                 going=lambda rank=rank: self._ask(rank) >= goes_at,
                 total=self._total,
                 world=2,
@@ -52,3 +53,14 @@ def test_all_ranks_hear_of_a_node_that_goes_and_go_on_hearing_of_it() -> None:
             heard.append(ranks.step)
     assert 400 <= heard[0] <= 400 + ASK_EVERY_S / 0.02
     assert len(heard) >= 5
+
+
+def test_a_group_that_goes_on_from_a_late_step_asks_as_often_as_one_that_begins() -> None:
+    """Its second question once came a thousand steps late: its first step counted as all before."""
+    begun, resumed = (Ranks((0.5, 0.5), goes_at=10**6, start=start) for start in (0, 10_000))
+    for step in range(1, 101):
+        for ranks, start in ((begun, 0), (resumed, 10_000)):
+            ranks.step = start + step
+            assert not any(member.threatens(ranks.step) for member in ranks.members)
+    assert [step - 10_000 for step in resumed.asked[0]] == begun.asked[0]
+    assert set(np.diff(begun.asked[0])) == {round(ASK_EVERY_S / 0.5)}

@@ -6,7 +6,7 @@ Scores are over all seven emotions whatever a side holds, so that two runs' figu
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,17 @@ def read_all(run: Store, after: int = 0) -> list[dict[str, Any]]:
     return [document for document in documents if document is not None]
 
 
-def forget(run: Store, last_step: int) -> None:
-    """Deletes the figures of epochs that ended after ``last_step``: they are trained once more."""
+def forget(run: Store, last_step: int, may: Callable[[], None]) -> None:
+    """Deletes the figures of epochs that ended after ``last_step``: they are trained once more.
+
+    Args:
+        run: the run's folder.
+        last_step: of the checkpoint that is gone on from.
+        may: raises if the run is another's meanwhile, whose epochs these may be; asked before each.
+    """
     for epoch in read_all(run):
         if epoch["step"] > last_step:
+            may()
             run.delete_file(epoch_metrics(epoch["epoch"]))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from fer_ray.faces.emotions import EMOTIONS
-from fer_ray.runs import metrics
+from fer_ray.runs import lease, metrics
 from fer_ray.runs.storage import Store
 
 CLASSES = list(range(7))
@@ -80,8 +80,19 @@ def test_an_epoch_trained_again_replaces_its_figures(run: Store) -> None:
 def test_epochs_that_will_be_trained_again_are_forgotten(run: Store) -> None:
     for epoch in (1, 2, 3):
         metrics.append(run, epoch, {"step": 5 * epoch})
-    metrics.forget(run, last_step=10)
+    with lease.acquire(run, 30) as held:
+        metrics.forget(run, last_step=10, may=held.guard.check)
     assert [epoch["epoch"] for epoch in metrics.read_all(run)] == [1, 2]
+
+
+def test_epochs_of_who_took_the_run_over_are_not_forgotten(run: Store) -> None:
+    with lease.acquire(run, 30) as lost:
+        pass
+    with lease.acquire(run, 30):
+        metrics.append(run, 1, {"step": 5})
+        with pytest.raises(lease.LostError, match=r"^attempt 1 lost the run"):
+            metrics.forget(run, last_step=0, may=lost.guard.check)
+        assert len(metrics.read_all(run)) == 1
 
 
 def test_a_loss_that_is_no_number_is_kept_as_null(local_run: Store) -> None:

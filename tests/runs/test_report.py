@@ -95,6 +95,7 @@ def test_the_result_is_told_in_words(page: str) -> None:
     assert "refused: 12 rows" in text
     assert "3 groups of byte-identical faces (7 faces), 1 of them" in text
     assert "in epoch 2, which was chosen" in text
+    assert "two lines compare in their course, not in their height: training's is of aug" in text
     assert "leaky" not in text.partition("Settings")[0]
 
 

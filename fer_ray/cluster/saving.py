@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -28,14 +28,15 @@ class Saver:
     """Copies states at once and uploads them beside training, in order; reads change nothing.
 
     Before anything that others will believe it asks whether the run is still its ``group``'s, and
-    fails with ``LostError`` where it is not.
+    fails with ``LostError`` where it is not. Where one writing failed, none after it is begun: a
+    checkpoint says that the epochs before it are kept.
     """
 
     def __init__(self, work: Work, state: State, group: int) -> None:
         self._state = state
         self._captured = state.capture()
         self._guard = replace(work.guard, group=group)
-        self._store = storage.store(work.run_uri)
+        self._store = storage.store(work.run_uri).guarded(self._guard.check)
         self._keep = work.config.training.keep_checkpoints
         self._uploads = ThreadPoolExecutor(1)
         self._pending: list[Future[None]] = []
@@ -62,9 +63,9 @@ class Saver:
 
     def close(self) -> None:
         """Wait until all is written."""
+        self._uploads.shutdown()
         for upload in self._pending:
             upload.result()
-        self._uploads.shutdown()
 
     def _write_epoch(self, record: dict[str, Any]) -> None:
         self._guard.check()
@@ -84,5 +85,12 @@ class Saver:
         for upload in [one for one in self._pending if one.done()]:
             self._pending.remove(upload)
             upload.result()
-        self._pending.append(self._uploads.submit(call, *args))
+        self._pending.append(self._uploads.submit(_after, tuple(self._pending), call, *args))
         return self._pending[-1]
+
+
+def _after(before: Sequence[Future[None]], call: Callable[..., None], *args: Any) -> None:
+    """Call, unless one of those ``before``, all of which have ended, failed."""
+    for upload in before:
+        upload.result()
+    call(*args)

@@ -63,7 +63,8 @@ def keep(work: Work, content: bytes, step: int, about: Mapping[str, Any]) -> Non
         "pretrained": work.config.model.pretrained,
         **about,
     }
-    run = storage.store(work.run_uri)
+    run = storage.store(work.run_uri).guarded(work.guard.check)
     work.guard.check()
     run.write_bytes(f"{layout.MODEL}/{layout.MODEL_FILE}", content)
+    work.guard.check()
     record.write_document(run, f"{layout.MODEL}/{layout.MODEL_FACTS}", card)

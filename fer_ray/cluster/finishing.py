@@ -66,5 +66,6 @@ def finish(
         shown = Shown(outcome=document, side="test", epochs=epochs)
         about = {row: one for row, one in told.items() if row.startswith("test")}
         reporting.report_on(run, shown, faces["test"], about, trained)
+    work.guard.check()  # a report takes seconds
     record.write_document(run, layout.OUTCOME, document)
     return outcome

@@ -92,6 +92,7 @@ def _sweep(config: SweepConfig, folder: storage.Store, held: Lease) -> Outcome:
     folder.delete_folder(layout.RAY)
     if outcome.status == "done":
         document = outcome.model_dump(mode="json", exclude_none=True)
+        held.guard.check()
         record.write_document(folder, layout.OUTCOME, document)
     return outcome
 

@@ -169,7 +169,7 @@ def learn(
     training = work.config.training
     if progress.step:
         logger.info("going on from step %d of %d", progress.step, work.last_step)
-    metrics.forget(run, progress.step, held.guard.check)
+    metrics.forget(run.guarded(held.guard.check), progress.step, held.guard.check)
     seen = epochs_after(progress.step, work.count, training.batch_size)
     with watching.watching(run, training, seen, tell):
         workers.run_to_end(work, faces, plan, held)

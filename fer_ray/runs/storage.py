@@ -59,6 +59,7 @@ class Store:
     uri: str
     setting: str = "storage.uri"
     patient: bool = True
+    may: Callable[[], None] | None = None  # see ``guarded``
 
     @property
     def local(self) -> bool:
@@ -72,6 +73,13 @@ class Store:
     def hasty(self) -> Self:
         """The same folder, for who would rather be refused than wait for storage that is busy."""
         return replace(self, patient=False)
+
+    def guarded(self, may: Callable[[], None]) -> Self:
+        """The same folder, for who may lose it meanwhile.
+
+        ``may``, which then raises, is asked before a write that met busy storage is tried again.
+        """
+        return replace(self, may=may)
 
     def path(self, key: str) -> str:
         """Where ``key`` is on ``filesystem``, for readers that take a path."""
@@ -108,6 +116,8 @@ class Store:
                 logger.warning("%s; trying again in %.1f s", error, pause)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+            if self.may and need == "writable":
+                self.may()
 
     def exists(self, key: str) -> bool:
         """Whether a file of this key has been written."""

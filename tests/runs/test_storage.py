@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,34 @@ def test_storage_that_stays_away_is_given_up(
     flaky.trouble = "drops"
     with pytest.raises(BusyError, match=r"^storage.uri must be readable, got s3://.* be reached$"):
         run.read_bytes("a")
+
+
+def test_who_lost_a_run_while_storage_was_busy_writes_and_deletes_nothing_when_it_is_back(
+    flaky: Flaky, s3: S3, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = store(f"s3://{s3.bucket()}/runs/one")
+    run.write_bytes("b", b"theirs")
+    told: list[Exception] = []
+
+    def lost() -> None:
+        raise PermissionError("another has the run")
+
+    def patiently(act: Callable[[], None]) -> None:
+        try:
+            act()
+        except PermissionError as error:
+            told.append(error)
+
+    ours = run.guarded(lost)
+    ours.write_bytes("c", b"1")  # storage that is not busy asks nobody
+    flaky.trouble = "drops"
+    acts = (lambda: ours.write_bytes("a", b"1"), lambda: ours.delete_file("b"))
+    waiting = [threading.Thread(target=patiently, args=(act,)) for act in acts]
+    for one in waiting:
+        one.start()
+    wait_for(lambda: caplog.text.count("trying again in") >= 2, "words about the storage", 60)
+    flaky.trouble = None
+    for one in waiting:
+        one.join(60)
+    assert len(told) == 2
+    assert [entry.key for entry in run.listing()] == ["b", "c"]

@@ -18,7 +18,7 @@ import ray
 
 from fer_ray.cluster import reading, source
 from fer_ray.cluster.balancing import balanced
-from fer_ray.cluster.prepared import Prepared, is_prepared, open_prepared, write_part
+from fer_ray.cluster.prepared import Prepared, discard, is_prepared, open_prepared, write_part
 from fer_ray.cluster.ranges import in_order, rows_of
 from fer_ray.config import PrepareConfig, SplitConfig
 from fer_ray.faces import balance, sides, split
@@ -52,7 +52,7 @@ def finished(config: PrepareConfig) -> Prepared | None:
         _check_same_split(prepared, config)
         return prepared
     source.check_source(uri)
-    folder = _folder(config, source.fingerprint(uri))
+    folder = _folder(config, source.fingerprint(source.found(uri)))
     if not is_prepared(folder, "storage.uri"):
         return None
     prepared = open_prepared(folder, "storage.uri")
@@ -74,26 +74,24 @@ class _Read:
 def _made(config: PrepareConfig) -> Prepared:
     """A new prepared dataset."""
     uri = _uri(config)
-    fingerprint = source.fingerprint(uri)  # of what is now read: a change on the way shows later
+    found = source.found(uri)
+    fingerprint = source.fingerprint(found)
     folder = _folder(config, fingerprint)
     storage.check_writable(config.storage.uri)
 
     logger.info("reading faces from %s", uri)
-    read = _read(config)
+    read = _read(config, found)
     census, summary = read.census, read.summary
 
     with lease.acquire_patiently(storage.store(folder), config.storage.lease_ttl_s) as held:
         # Two jobs that start at once read both, and one of them writes.
-        if prepared := finished(config):
-            return prepared
+        if is_prepared(folder, "storage.uri"):
+            return open_prepared(folder, "storage.uri")
         logger.info("writing %s", folder)
         try:
             files = _written(folder, read)
         except BaseException:
-            held.guard.check()  # else they are another's by now
-            for side in layout.SIDES:
-                storage.store(folder).delete_folder(side)
-            storage.store(folder).delete_file(layout.REFUSED)
+            discard(folder, held.guard.check)
             raise
         manifest = {
             "schema_version": layout.SCHEMA_VERSION,
@@ -116,13 +114,14 @@ def _made(config: PrepareConfig) -> Prepared:
     return Prepared(folder, manifest, "storage.uri", already_done=False)
 
 
-def _read(config: PrepareConfig) -> _Read:
-    """The faces at ``data.uri``, told apart into sides.
+def _read(config: PrepareConfig, found: source.Source | None) -> _Read:
+    """The faces in the files that were found, told apart into sides.
 
     Raises:
         ValueError: they are unusable.
     """
-    raw = reading.read_all(_uri(config), config.data)
+    raw = reading.read_all(_uri(config), config.data, found)
+    source.check_unchanged(_uri(config), found)
     told: list[Any] = [_told.remote(block) for block in raw]
     census = sum(ray.get([facts for facts, _ in told]), Census())
     census.check(config.data)

@@ -7,7 +7,7 @@ one whose rows are not faces, for the manifest may be a stranger's.
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -223,3 +223,16 @@ def write_part(uri: str, name: str, rows: pa.Table) -> dict[str, Any]:
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
+
+
+def discard(uri: str, may: Callable[[], None]) -> None:
+    """Deletes what was written of a dataset that has no manifest.
+
+    ``may`` is asked before each deletion, and raises if the files are another's by now.
+    """
+    folder = store(uri).guarded(may)
+    for side in layout.SIDES:
+        may()
+        folder.delete_folder(side)
+    may()
+    folder.delete_file(layout.REFUSED)

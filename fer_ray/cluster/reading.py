@@ -25,8 +25,7 @@ from fer_ray.faces.formats import Face, check_bytes, csv_rows, image_face, parqu
 from fer_ray.runs.storage import Store, store
 
 PIECE_BYTES = 8 * 2**20
-_FILES_A_PIECE = 512
-_DRAWN_A_PIECE = 512
+_FILES_A_PIECE = _DRAWN_A_PIECE = 512
 _LINE_BYTES = 2**16  # a line of pixels has some 8 KiB
 _BATCH_ROWS = 1024
 _FILES_AT_ONCE = 16  # an object store answers in tens of milliseconds, whatever a face weighs
@@ -48,9 +47,11 @@ def read(uri: str, data: DataConfig, piece_bytes: int = PIECE_BYTES) -> ray.data
     return _tasks(*_plan(uri, data, piece_bytes))
 
 
-def read_all(uri: str, data: DataConfig) -> list["ray.ObjectRef[pa.Table]"]:
-    """The rows of ``read`` as blocks in the object store, with a progress bar on a terminal."""
-    pieces, read_piece = _plan(uri, data, PIECE_BYTES)
+def read_all(
+    uri: str, data: DataConfig, found: Source | None = None
+) -> list["ray.ObjectRef[pa.Table]"]:
+    """The rows of ``read``, or of files already ``found`` there, as blocks in the object store."""
+    pieces, read_piece = _plan(uri, data, PIECE_BYTES, found)
     blocks: list[ray.ObjectRef[pa.Table]] = []
     with tqdm(total=len(pieces), desc="reading", unit="piece", disable=None, leave=False) as bar:
         for bundle in _tasks(pieces, read_piece).iter_internal_ref_bundles():
@@ -60,12 +61,12 @@ def read_all(uri: str, data: DataConfig) -> list["ray.ObjectRef[pa.Table]"]:
 
 
 def _plan(
-    uri: str, data: DataConfig, piece_bytes: int
+    uri: str, data: DataConfig, piece_bytes: int, found: Source | None = None
 ) -> tuple[Sequence[pa.Table], Callable[[pa.Table], Iterator[pa.Table]]]:
     """The pieces of an input, and what reads one."""
     if uri == DEMO:
         return _demo_pieces(data.demo_faces), _draw
-    source = find(uri)
+    source = found or find(uri)
     if source.kind == "csv":
         return _csv_pieces(source, piece_bytes), partial(_read_csv, uri=uri)
     if source.kind == "parquet":
@@ -245,6 +246,5 @@ def _demo_pieces(count: int) -> list[pa.Table]:
 def _draw(piece: pa.Table) -> Iterator[pa.Table]:
     numbers = piece["number"].to_numpy()
     images, labels = demo.draw(int(numbers[0]), len(numbers), _DEMO_SEED)
-    usages = demo.usage_of(numbers, _DEMO_SEED)
-    faces = map(Face, images, labels.tolist(), usages.tolist())
+    faces = map(Face, images, labels.tolist(), demo.usage_of(numbers, _DEMO_SEED).tolist())
     yield raw_rows(zip((f"demo:{n}" for n in numbers), faces, strict=True), lambda face: face)

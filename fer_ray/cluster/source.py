@@ -71,12 +71,33 @@ def find(uri: str) -> Source:
     )
 
 
-def fingerprint(uri: str) -> str:
-    """A digest of what lies at ``uri``: names, sizes and times of change; no content is read."""
+def found(uri: str) -> Source | None:
+    """What ``find`` finds; drawn faces have no files."""
+    return None if uri == DEMO else find(uri)
+
+
+def fingerprint(found: Source | None) -> str:
+    """A digest of names, sizes and times of change; ``None``: of drawn faces, which have none."""
     digest = hashlib.blake2b(digest_size=16)
-    for file in find(uri).files if uri != DEMO else ():
+    for file in found.files if found else ():
         digest.update(f"{file.name}\0{file.size}\0{file.modified_ns}\0".encode())
     return digest.hexdigest()
+
+
+def check_unchanged(uri: str, found: Source | None) -> None:
+    """Return if all files that were ``found`` are there as they were; more may have come.
+
+    Raises:
+        ValueError: one is not: what was read of it may be of both.
+    """
+    now = {file.name: file for file in find(uri).files} if found else {}
+    for file in found.files if found else ():
+        if now.get(file.name) != file:
+            told = "another" if file.name in now else "none"
+            raise ValueError(
+                "data.uri must hold each file unchanged until all are read, got"
+                f" {told} in the place of {file.name}"
+            )
 
 
 def check_source(uri: str) -> None:

@@ -1,9 +1,6 @@
 """fer_ray.cluster.dataset on a real Ray cluster: what is written, and what stops it."""
 
 import hashlib
-import logging
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +12,11 @@ import ray
 
 from fer_ray.cluster import ranges
 from fer_ray.cluster.dataset import finished, prepare
-from fer_ray.cluster.prepared import Prepared, side_blocks
+from fer_ray.cluster.prepared import side_blocks
 from fer_ray.config import BalanceConfig, DataConfig
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import SCHEMA, face_ids, images_of
-from fer_ray.runs import lease
-from fer_ray.runs.layout import MANIFEST, SIDES
-from fer_ray.runs.storage import store
+from fer_ray.runs.layout import SIDES
 from tests.cluster.raw_faces import (
     COUNT,
     LABELS,
@@ -208,25 +203,3 @@ def test_paper_splits_undersampled_classes_like_all_others(source: str, tmp_path
     sides = [sum(prepare(paper).counts[side].values()) for side in SIDES]
     assert sum(sides) == 210
     assert sides == pytest.approx([168, 21, 21], abs=15)
-
-
-def test_of_two_jobs_that_prepare_the_same_one_writes(
-    source: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings = config(source, tmp_path)
-    folder = store(prepare(settings).uri)
-    manifest = folder.read_bytes(MANIFEST)
-    folder.delete_file(MANIFEST)
-    caplog.clear()
-    made: list[Prepared] = []
-    with caplog.at_level(logging.INFO, "fer_ray"), lease.acquire(folder, 60):
-        other = threading.Thread(target=lambda: made.append(prepare(settings)))
-        other.start()
-        deadline = time.monotonic() + 60
-        while "is held by process" not in caplog.text:
-            assert time.monotonic() < deadline
-        folder.write_bytes(MANIFEST, manifest)
-    other.join(60)
-    assert made[0].already_done
-    assert caplog.text.count("writing ") == 0
-    assert folder.read_bytes(MANIFEST) == manifest

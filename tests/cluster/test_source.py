@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fer_ray.cluster.source import DEMO, check_source, find, fingerprint
+from fer_ray.cluster.source import DEMO, check_source, check_unchanged, find, fingerprint, found
 from tests.s3_server import S3
 
 CHECK = """
@@ -155,15 +155,32 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_the_fingerprint_follows_names_sizes_and_times(tmp_path: Path) -> None:
     uri = str(write(tmp_path, sad__1_png="x"))
-    first = fingerprint(uri)
-    assert fingerprint(uri) == first
+    first = fingerprint(found(uri))
+    assert fingerprint(found(uri)) == first
     write(tmp_path, sad__1_png="xy")
-    second = fingerprint(uri)
+    second = fingerprint(found(uri))
     os.utime(tmp_path / "sad" / "1.png", ns=(1, 1))
-    third = fingerprint(uri)
+    third = fingerprint(found(uri))
     (tmp_path / "sad" / "1.png").rename(tmp_path / "sad" / "2.png")
-    assert len({first, second, third, fingerprint(uri)}) == 4
-    assert fingerprint(DEMO) == fingerprint(DEMO)
+    assert len({first, second, third, fingerprint(found(uri))}) == 4
+    assert fingerprint(found(DEMO)) == fingerprint(found(DEMO))
+
+
+def test_what_was_found_may_be_joined_by_more_and_must_stay_as_it_was(tmp_path: Path) -> None:
+    uri = str(write(tmp_path, sad__1_png="x", sad__2_png="x"))
+    there = found(uri)
+    write(tmp_path, sad__3_png="x")
+    check_unchanged(uri, there)
+    write(tmp_path, sad__1_png="xy")
+    must = "data.uri must hold each file unchanged until all are read, got"
+    with pytest.raises(ValueError, match=f"^{must} another in the place of sad/1.png$"):
+        check_unchanged(uri, there)
+    write(tmp_path, sad__1_png="x")
+    there = found(uri)
+    (tmp_path / "sad" / "2.png").unlink()
+    with pytest.raises(ValueError, match=f"^{must} none in the place of sad/2.png$"):
+        check_unchanged(uri, there)
+    check_unchanged(DEMO, found(DEMO))
 
 
 def test_who_may_list_but_not_read_is_told(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +204,7 @@ def test_objects_of_a_bucket_are_found(s3: S3) -> None:
     source = find(f"s3://{bucket}/in")
     assert [file.name for file in source.files] == ["train/sad/1.png", "train/sad/2.png"]
     check_source(f"s3://{bucket}/in")
-    assert fingerprint(f"s3://{bucket}/in") == fingerprint(f"s3://{bucket}/in/")
+    assert fingerprint(found(f"s3://{bucket}/in")) == fingerprint(found(f"s3://{bucket}/in/"))
 
 
 def test_a_missing_bucket_or_key_is_refused(s3: S3) -> None:

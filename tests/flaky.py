@@ -16,20 +16,27 @@ import pytest
 
 from tests.s3_server import S3
 
-Trouble = Literal["drops", "busy"]
+Trouble = Literal["drops", "busy", "faulty"]
 
-_BODY = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
-_BUSY = (
-    b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-)
+
+def _answer(status: str, code: str) -> bytes:
+    body = f"<Error><Code>{code}</Code><Message>Try again.</Message></Error>"
+    head = "Content-Type: application/xml\r\nConnection: close"
+    return f"HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+_ANSWERS = {
+    "busy": _answer("503 Slow Down", "SlowDown"),
+    "faulty": _answer("500 Internal Server Error", "InternalError"),
+}
 
 
 class Flaky:
     """A relay to ``endpoint``, for as long as it is entered.
 
     ``trouble`` may be set at any time: "drops" closes what is connected and every new connection
-    at once, "busy" answers each with status 503. ``refused`` counts the connections that met it.
+    at once, "busy" answers each with status 503, "faulty" with 500. ``refused`` counts the
+    connections that met it.
     ``on_request`` is called with everything that callers send, before it goes on, ``on_answer``
     with what comes back; where one raises OSError, the connection is closed.
     """
@@ -83,9 +90,9 @@ class Flaky:
     def _serve(self, caller: socket.socket) -> None:
         if self._trouble:
             self.refused += 1
-            if self._trouble == "busy":
+            if self._trouble in _ANSWERS:
                 caller.recv(65536)
-                caller.sendall(_BUSY)
+                caller.sendall(_ANSWERS[self._trouble])
             return
         address = (self._behind.hostname or "", self._behind.port or 80)
         with socket.create_connection(address) as server:

@@ -50,6 +50,7 @@ _OF_THE_SERVER = {
     "SLOW_DOWN": "the server asks to slow down",
     "THROTTLING": "the server asks to slow down",
     "SERVICE_UNAVAILABLE": "the server is not available",
+    "INTERNAL_FAILURE": "the server has a fault of its own",  # S3's 500, to be tried again
     "UNAVAILABLE": "the server cannot be reached",
 }
 
@@ -59,6 +60,7 @@ PASSING = {
     "the server does not answer in time",
     "the server asks to slow down",
     "the server is not available",
+    "the server has a fault of its own",
 }
 
 

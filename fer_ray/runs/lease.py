@@ -100,7 +100,7 @@ class Lease:
 
     def __init__(self, guard: Guard, ttl_s: float) -> None:
         self.guard = guard  # of what this attempt writes outside its worker groups
-        self._run = store(guard.run_uri)
+        self._run = store(guard.run_uri).hasty()  # is renewed again anyway, and who ends won't wait
         self._ttl_s = ttl_s
         self._done = threading.Event()
         self._lost: LostError | None = None
@@ -208,7 +208,10 @@ def _wait_for(run: Store, seen: Terms) -> None:
     until = time.monotonic() + patience
     while time.monotonic() < until:
         time.sleep(min(1.0, seen.ttl_s / 10))
+        asked = time.monotonic()
         now = read(run)
+        if time.monotonic() - asked > seen.ttl_s / RENEWALS_A_TTL:
+            until = time.monotonic() + patience  # storage was away for its holder, too
         if now is None or now.released:
             return
         if now != seen:

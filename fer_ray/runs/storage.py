@@ -6,11 +6,9 @@ environment's (the standard AWS and Google ones), never part of a URI. Storage t
 of reach is asked again for a while, which the log tells.
 """
 
-import logging
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,19 +21,14 @@ import pyarrow.fs as pafs
 
 from fer_ray.names import absolute
 from fer_ray.runs.faults import PASSING, BusyError, MissingError, StorageError, reason
+from fer_ray.runs.patience import again
 from fer_ray.runs.uris import is_local, join, refuse_credentials
 
 _PART = re.compile(r"(.*/)?\.[^/]*\.[0-9a-f]{16}\.part")  # what a killed local write leaves
 # Keys may hold what a URI may not: spaces, accents, '#'. An escape (%20) stays one.
 _ALLOWED = "/%@:!$&'()*+,;=~"
 
-PATIENCE = "FER_RAY_STORAGE_PATIENCE_S"  # environment: how long storage that is busy is asked again
-PATIENCE_S = 120.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
-
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,24 +93,15 @@ class Store:
     def tried(self, need: str, call: Callable[[], T]) -> T:
         """What ``call`` gives; while the storage is busy it is called again, with growing pauses.
 
-        What goes wrong is ``told``; what still does after ``FER_RAY_STORAGE_PATIENCE_S`` seconds
-        (120 where it is not set, 0 in a ``hasty`` store) is raised.
+        What goes wrong is ``told``; a ``hasty`` store raises that at once.
         """
-        patience = float(os.environ.get(PATIENCE, PATIENCE_S)) if self.patient else 0.0
-        until = time.monotonic() + patience
-        pause = _FIRST_PAUSE_S
-        while True:
-            try:
-                with self.told(need):
-                    return call()
-            except BusyError as error:
-                if time.monotonic() + pause > until:
-                    raise
-                logger.warning("%s; trying again in %.1f s", error, pause)
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-            if self.may and need == "writable":
-                self.may()
+
+        def telling() -> T:
+            with self.told(need):
+                return call()
+
+        may = self.may if need == "writable" else None
+        return again(telling, patient=self.patient, may=may)
 
     def exists(self, key: str) -> bool:
         """Whether a file of this key has been written."""
@@ -210,8 +194,10 @@ def store(uri: str, setting: str = "storage.uri") -> Store:
         query = f"{query}&{extra}" if query else extra
     address = f"{scheme}://{quote(rest, safe=_ALLOWED)}?{query}"
     found = Store(pafs.LocalFileSystem(), "", uri, setting)
-    with found.told("an address of storage"):
-        filesystem, root = pafs.FileSystem.from_uri(address)
+    # An object store may be asked here already, where the bucket is.
+    filesystem, root = found.tried(
+        "an address of storage", lambda: pafs.FileSystem.from_uri(address)
+    )
     return replace(found, filesystem=filesystem, root=root.rstrip("/"))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 import boto3
@@ -22,8 +22,10 @@ import botocore.config
 import botocore.exceptions
 
 from fer_ray.runs.faults import BusyError, MissingError, StorageError
+from fer_ray.runs.patience import again
 from fer_ray.runs.storage import Store, write_beside
 
+LOCK_S = 10.0  # what is done under a lock takes milliseconds
 SETTLE_S = 2.0  # how long after a write without conditions another may still be under way
 _NOBODYS_TAG = '"00000000000000000000000000000000"'
 _CHANGED = {404, 409, 412}  # status of a conditional write that found another version
@@ -71,31 +73,45 @@ def strongest(folder: Store, key: str) -> Rule:
 def register(folder: Store, key: str, rule: Rule) -> Register:
     """The object ``key`` of ``folder``, changed by ``rule``; all its writers must follow one."""
     if rule == "lock":
-        return _Local(Path(folder.path(key)))
+        return _Local(folder, key)
     return _Conditional(folder, key) if rule == "conditions" else _LastWins(folder, key)
 
 
 class _Local:
     """A file; a lock beside it, which dies with its process, is held while it changes."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Store, key: str) -> None:
+        self._folder, self._path = folder, Path(folder.path(key))
 
     def read(self) -> Version | None:
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return None
+        with self._folder.told("readable and writable"):
+            try:
+                content = self._path.read_bytes()
+            except FileNotFoundError:
+                return None
         return Version(content, hashlib.sha256(content).hexdigest())
 
     def write(self, content: bytes, after: Version | None) -> Version | None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(f".{self._path.name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.read() != after:
-                return None
-            write_beside(self._path, content)
+        with self._folder.told("readable and writable"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.with_name(f".{self._path.name}.lock").open("a") as lock:
+                self._locked(lock)
+                if self.read() != after:
+                    return None
+                write_beside(self._path, content)
         return Version(content, hashlib.sha256(content).hexdigest())
+
+    def _locked(self, lock: IO[str]) -> None:
+        """Return with the lock; a process that stands still while it has it must not stop all."""
+        until = time.monotonic() + LOCK_S
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    told = f"a process has had it locked for {LOCK_S:.0f} s"
+                    raise BusyError(f"{self._path} must be free to be written, {told}") from error
+            time.sleep(0.01)
 
 
 class _Conditional:
@@ -136,7 +152,7 @@ class _Conditional:
             self._client.delete_object(**probe)
             return False
 
-        return bool(self._told(write))
+        return bool(self._asked(write))
 
     def read(self) -> Version | None:
         def get() -> Version | None:
@@ -146,7 +162,7 @@ class _Conditional:
                 return None
             return Version(found["Body"].read(), found["ETag"])
 
-        version: Version | None = self._told(get)
+        version: Version | None = self._asked(get)
         return version
 
     def write(self, content: bytes, after: Version | None) -> Version | None:
@@ -164,8 +180,12 @@ class _Conditional:
                 raise
             return Version(content, written["ETag"])
 
-        version: Version | None = self._told(put)
+        version: Version | None = self._asked(put)
         return version
+
+    def _asked(self, call: Callable[[], Any]) -> Any:
+        """What ``call`` gives, asked again as everything in this folder is."""
+        return again(lambda: self._told(call), patient=self._folder.patient)
 
     def _told(self, call: Callable[[], Any]) -> Any:
         """What ``call`` gives; what goes wrong becomes a sentence, without the server's words."""

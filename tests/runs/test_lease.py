@@ -2,61 +2,19 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from fer_ray.runs import lease, versioned
 from fer_ray.runs.storage import Store, store
-
-TTL_S = 1.5
+from tests.runs.holders import TTL_S, holder, terms
 
 
 @pytest.fixture(autouse=True)
 def _servers_beside_these_tests_write_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versioned, "SETTLE_S", 0.5)  # of the rule "last", which swift needs
-
-
-HOLD = """
-import sys, threading
-from fer_ray.runs import lease, storage, versioned
-versioned.SETTLE_S = float(sys.argv[3])
-with lease.acquire(storage.store(sys.argv[1]), float(sys.argv[2])) as mine:
-    print("held", flush=True)
-    try:
-        while not threading.Event().wait(0.05):
-            mine.check()
-    except lease.LostError as error:
-        print(error, flush=True)
-"""
-
-
-@contextmanager
-def holder(run: Store, ttl_s: float = TTL_S) -> "Iterator[subprocess.Popen[str]]":
-    """A process that holds the lease of ``run``."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, run.uri, str(ttl_s), str(versioned.SETTLE_S)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def terms(run: Store) -> lease.Terms:
-    found = lease.read(run)
-    assert found is not None
-    return found
 
 
 def test_a_released_lease_is_free_at_once(run: Store) -> None:

@@ -148,7 +148,7 @@ def test_a_reader_never_sees_half_a_file(run: Store) -> None:
     assert all(len(set(page)) == 1 for page in seen)
 
 
-@pytest.mark.parametrize("trouble", ["drops", "busy"])
+@pytest.mark.parametrize("trouble", ["drops", "busy", "faulty"])
 def test_storage_that_is_busy_for_a_while_is_asked_again_and_the_log_says_so(
     flaky: Flaky, s3: S3, trouble: Trouble, caplog: pytest.LogCaptureFixture
 ) -> None:

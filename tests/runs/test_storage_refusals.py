@@ -43,7 +43,7 @@ def test_wrong_credentials_are_told_without_them(
     s3: S3, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
 ) -> None:
     uri = f"s3://{s3.bucket()}/x"
-    monkeypatch.setenv(storage.PATIENCE, "1")
+    monkeypatch.setenv("FER_RAY_STORAGE_PATIENCE_S", "1")
     monkeypatch.setenv(variable, value)
     with pytest.raises(StorageError) as caught:
         storage.check_writable(uri)

@@ -1,6 +1,7 @@
 """A trained challenger judged against the champion of the moment, and what came of it kept."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -13,22 +14,34 @@ from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
 from fer_ray.promotion import RetrainConfig
 from fer_ray.runs import champion, gate, layout, record, storage
-from fer_ray.runs.champion import Entry, OvertakenError
+from fer_ray.runs.champion import Entry, OvertakenError, Standing
 from fer_ray.runs.predictions import Predictions
 
 logger = logging.getLogger(__name__)
 
 
 def judged(
-    config: RetrainConfig, run: storage.Store, settings: TrainConfig, data: Prepared
+    config: RetrainConfig,
+    run: storage.Store,
+    settings: TrainConfig,
+    data: Prepared,
+    may: Callable[[], None],
+    earlier: Callable[[Standing], Outcome | None],
 ) -> Outcome:
     """The outcome for a challenger that is trained: champion, or refused.
+
+    Scoring takes minutes, in which another may take over who judges: see ``may``.
 
     Args:
         config: with the run's name.
         run: the challenger's folder, whose training has ended.
         settings: the challenger's.
         data: the faces there are now, on whose test side both are judged.
+        may: raises if the run is another's; asked before anything is written.
+        earlier: what the run came to already, where it stands so.
+
+    Raises:
+        LostError: the run is another's.
     """
     runs = storage.store(config.storage.uri)
     faces = prepared.side_blocks(data, "test")
@@ -41,6 +54,8 @@ def judged(
     content = str(made_of["content"])
     while True:
         standing = champion.read(runs)
+        if done := earlier(standing):  # it met itself: the answer to its own change was lost
+            return done
         met = {"challenger": seen}
         if standing.entry is None:
             how: Literal["first", "gate"] = "first"
@@ -52,9 +67,11 @@ def judged(
             verdict = gate.judge(ours.only(both), theirs.only(both), config.gate, config.seed)
         found = {"verdict": verdict.document(), "seen": met, "metrics": trained["metrics"]}
         if verdict.refusal is not None:
+            may()
             novelty.remember(runs, config, standing.entry, content, settings, verdict.refusal)
             refused = Outcome(status="refused", error=verdict.refusal, **found)
-            return told(config, run, standing.entry, refused)
+            return told(config, run, standing.entry, refused, may)
+        may()
         try:
             entry = champion.change(
                 runs,
@@ -72,7 +89,7 @@ def judged(
             logger.info("%s; judging against it", overtaken)
             continue
         logger.info("run %s is champion now", config.run)
-        return told(config, run, entry, Outcome(status="done", **found))
+        return told(config, run, entry, Outcome(status="done", **found), may)
 
 
 def opened(entry: Entry, config: RetrainConfig) -> Model:
@@ -91,7 +108,11 @@ def opened(entry: Entry, config: RetrainConfig) -> Model:
 
 
 def told(
-    config: RetrainConfig, run: storage.Store, entry: Entry | None, outcome: Outcome
+    config: RetrainConfig,
+    run: storage.Store,
+    entry: Entry | None,
+    outcome: Outcome,
+    may: Callable[[], None],
 ) -> Outcome:
     """The outcome with its run and the champion there is now, kept in the run's folder."""
     from fer_ray.runs import gate_page  # draws, which takes half a second to load
@@ -99,7 +120,9 @@ def told(
     where = {"run": config.run, "uri": run.uri, "champion": novelty.named(entry)}
     outcome = outcome.model_copy(update=where | {"gate": config.gate.model_dump(mode="json")})
     document = outcome.model_dump(mode="json", exclude_none=True)
+    may()
     gate_page.write(run, document)
+    may()
     record.write_document(run, layout.GATE, document)
     return outcome
 

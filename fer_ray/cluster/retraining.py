@@ -4,6 +4,9 @@ Both are scored on the same test faces, those that neither was trained on. Under
 face keeps its side as others join, so that what tests now was never trained on before.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from fer_ray.cluster import dataset, judging, models, novelty, session, training
 from fer_ray.cluster.owning import begun, conducted
 from fer_ray.config import TrainConfig
@@ -35,7 +38,7 @@ def _retrain(config: RetrainConfig) -> Outcome:
     challenger = _challenger(config, run, standing)
     goes_on = begun(run, challenger)
     entry = standing.entry
-    if done := _earlier(config, run, standing):
+    if done := _ended(config, run, standing):
         return done
     data = dataset.finished(config)
     if data and not goes_on and (done := novelty.nothing_new(config, entry, challenger, data)):
@@ -51,11 +54,11 @@ def _retrain(config: RetrainConfig) -> Outcome:
         trained = training.fit(challenger)
         if trained.status not in ("done", "already_done"):
             return trained
-        with lease.acquire(run, config.storage.lease_ttl_s):
-            standing = champion.read(storage.store(config.storage.uri))
-            if done := _earlier(config, run, standing):  # by who held it until now
+        with lease.acquire(run, config.storage.lease_ttl_s) as held:
+            earlier = partial(_earlier, config, run, may=held.guard.check)
+            if done := earlier(champion.read(storage.store(config.storage.uri))):
                 return done
-            return judging.judged(config, run, challenger, data)
+            return judging.judged(config, run, challenger, data, held.guard.check, earlier)
 
 
 def _check_same_split(config: RetrainConfig, standing: Standing) -> None:
@@ -70,19 +73,28 @@ def _check_same_split(config: RetrainConfig, standing: Standing) -> None:
         )
 
 
-def _earlier(config: RetrainConfig, run: storage.Store, standing: Standing) -> Outcome | None:
-    """The outcome of the retraining of this name, if it has ended."""
+def _ended(config: RetrainConfig, run: storage.Store, standing: Standing) -> Outcome | None:
+    """The outcome of the retraining of this name, if it has ended and said so."""
     if (told := record.read_document(run, layout.GATE)) is not None:
         status = "already_done" if told["status"] == "done" else told["status"]
         return Outcome(**told | {"status": status})
+    entry = standing.entry
+    if entry is not None and entry.run == config.run and entry.verdict is None:  # by hand
+        now = novelty.named(entry)
+        return Outcome(status="already_done", run=config.run, uri=run.uri, champion=now)
+    return None
+
+
+def _earlier(
+    config: RetrainConfig, run: storage.Store, standing: Standing, may: Callable[[], None]
+) -> Outcome | None:
+    """The outcome of the retraining of this name, if it has ended, perhaps before it said so."""
+    if done := _ended(config, run, standing):
+        return done
     for entry in champion.history(storage.store(config.storage.uri)):
         if entry.run == config.run and entry.verdict is not None:
-            # It became champion, and ended before it could say so.
             done = Outcome(status="done", verdict=entry.verdict)
-            return judging.told(config, run, standing.entry, done)
-    if standing.entry is not None and standing.entry.run == config.run:  # by hand
-        now = novelty.named(standing.entry)
-        return Outcome(status="already_done", run=config.run, uri=run.uri, champion=now)
+            return judging.told(config, run, standing.entry, done, may)
     return None
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from fer_ray import plain_yaml
-from fer_ray.cluster import retraining
+from fer_ray.cluster import dataset, judging, retraining
+from fer_ray.config import TrainConfig
 from fer_ray.job import EXIT_CODES, Outcome
 from fer_ray.promotion import RetrainConfig
-from fer_ray.runs import by_hand, champion, doctor, gate, layout
+from fer_ray.runs import by_hand, champion, doctor, gate, layout, lease
 from fer_ray.runs.storage import store
 from tests.runs.looking import words
 
@@ -305,3 +306,36 @@ def test_a_champion_whose_model_is_gone_is_missed_before_anything_is_trained(
 def test_wrong_settings_are_refused(section: str, wrong: Any, told: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=told):
         settings(tmp_path, "it", 700, **{section: wrong})
+
+
+@pytest.mark.parametrize("gate", [{}, {"gate": {"min_gain": 0.9}}], ids=["passed", "refused"])
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_who_lost_the_run_while_judging_overwrites_nothing(
+    storage: Path, overtaken: tuple[Outcome, list[str]], asked: int, gate: dict[str, Any]
+) -> None:
+    """Another has judged it, and it is champion: it would be refused, as no better than itself."""
+    assert overtaken[0].status == "done"
+    config = settings(storage, "thursday", 900, **WARM | gate)
+    data = dataset.finished(config)
+    assert data is not None
+    runs, lost = store(str(storage)), iter([None] * asked)
+
+    def may() -> None:
+        if next(lost, "lost"):
+            raise lease.LostError("another has the run")
+
+    def kept() -> dict[str, bytes]:
+        folders = (layout.CHAMPIONS, f"thursday/{layout.GATE_FOLDER}")
+        keys = [entry.key for folder in folders for entry in runs.listing(folder)]
+        return {key: runs.read_bytes(key) for key in keys}
+
+    before = kept()
+    challenger = TrainConfig.model_validate(
+        config.model_dump(mode="json", exclude={"gate", "retrain"})
+    )
+    with pytest.raises(lease.LostError):
+        judging.judged(config, runs.folder("thursday"), challenger, data, may, lambda _: None)
+    changed = {key for key, content in kept().items() if before.get(key) != content}
+    assert f"thursday/{layout.GATE}" not in changed
+    assert (f"thursday/{layout.GATE_PAGE}" in changed) == (asked == 2)
+    assert any(key.startswith(layout.CHAMPIONS) for key in changed) == (asked > 0)

@@ -45,7 +45,7 @@ def against(rows: Sequence[Row], key: str, metric: str, log: bool, won: int | No
         if labels:
             axes.set_xticks(range(len(labels)), labels)
             axes.set_xlim(-0.5, len(labels) - 0.5)
-        elif log or (min(places) > 0 and max(places) / min(places) >= _DECADES):
+        elif log or (places and min(places) > 0 and max(places) / min(places) >= _DECADES):
             axes.set_xscale("log")
         _plain(axes, metric)
         axes.set_xlabel(key)

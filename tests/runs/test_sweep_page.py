@@ -1,5 +1,6 @@
 """The sweep's page: what it says, and how a browser shows it."""
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ def test_a_sweep_without_a_winner_has_a_page(local_run: Store) -> None:
         del told[name]
     sweep_page.write(local_run, told, TUNE, "macro_f1")
     assert b"none won" in local_run.read_bytes(layout.SWEEP_PAGE)
+
+
+def test_a_sweep_whose_every_trial_failed_has_a_page(local_run: Store) -> None:
+    for number, size in enumerate((32, 64, 128)):
+        add(local_run, number, {"training.batch_size": size}, [], "failed", error="it diverged")
+    record.write_config(local_run, TrainConfig.model_validate({"data": {"uri": "demo:"}}))
+    counts = {"done": 0, "stopped": 0, "failed": 3}
+    told = outcome(local_run) | {"status": "failed", "trials": counts}
+    for name in ("winner", "second", "metrics"):
+        del told[name]
+    search = {"training.batch_size": {"choice": [32, 64, 128]}}
+    sweep_page.write(local_run, told, {"search": search}, "macro_f1")
+    text = words(html.unescape(local_run.read_bytes(layout.SWEEP_PAGE).decode()))
+    assert "Of 3 trials, none won: no point's trials all ran to their end." in text
+    assert "No trial came to a metric." in text
 
 
 def test_a_setting_may_have_values_of_several_kinds(local_run: Store) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from fer_ray.config import Section, TrainConfig
+from fer_ray.names import RunName
 
 
 class GateConfig(Section):
@@ -55,7 +56,7 @@ class RetrainSection(Section):
         description="Begin from the champion's weights instead of fresh ones: sooner good, and"
         " never rid of what the champion learned.",
     )
-    promote: str | None = Field(
+    promote: RunName = Field(
         None, description="Make this run (its name under storage.uri) champion, without a gate."
     )
     rollback: bool = Field(

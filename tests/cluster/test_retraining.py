@@ -299,6 +299,8 @@ def test_a_champion_whose_model_is_gone_is_missed_before_anything_is_trained(
         ("split", {"protocol": "paper"}, "split.protocol must be 'hashed'"),
         ("retrain", {"rollback": True}, "retrain.why must say why"),
         ("retrain", {"promote": "it"}, "retrain.why must say why"),
+        ("retrain", {"promote": "sweep/winner", "why": "x"}, "must be up to 100 letters"),
+        ("retrain", {"promote": "sweep/trials/0003", "why": "x"}, "must be up to 100 letters"),
         ("retrain", {"promote": "it", "rollback": True, "why": "x"}, "must not stand together"),
         ("gate", {"confidence": 0.5}, "greater than 0.5"),
     ],

@@ -36,6 +36,10 @@ def retrain(storage: Path, *flags: str) -> tuple[int, dict[str, Any], str]:
         (["--retrain.rollback", "true", "--retrain.why", "x"], "got none before"),
         (["--retrain.promote", "it", "--retrain.why", "x"], "that is finished, got 'it'"),
         (["--config", "best", "--retrain.promote", "it", "--retrain.why", "x"], "got 'it'"),
+        (
+            ["--retrain.promote", "sweep/winner", "--retrain.why", "x"],
+            "retrain.promote must be up to 100 letters, digits, dots, dashes or underscores",
+        ),
         (["--run", "champion"], "champion"),
     ],
 )

@@ -18,16 +18,15 @@ from fer_ray.config import Section, TrainConfig
 from fer_ray.flags import section_of
 from fer_ray.names import absolute
 from fer_ray.settings import told
+from fer_ray.ways import check_way, drawn
 
 Point = dict[str, Any]  # a value for each setting that varies, by ``section.field``
 
 VARIED = ("balance", "augment", "model", "optimizer", "training")
 _FIXED = ("training.select_by",)  # what trials are compared by
 _PATH = "model.pretrained"
-_RANGES = ("uniform", "loguniform", "randint", "lograndint")
 _MOST_POINTS = 10_000
 _DRAWS_A_TRIAL = 20  # until a random search has no new points to find
-_DIGITS = 4  # of a drawn number: a learning rate that a person can read is as good as any
 
 # The paper tried three batch sizes, named one (48), and gives Adam's rate as 1e-4.
 _PAPERS_QUESTION: dict[str, dict[str, list[Any]]] = {
@@ -49,32 +48,6 @@ def _check_setting(key: str) -> None:
         raise ValueError(f"tune.search must name settings, got {key!r:.60}; --help lists them")
     if key in _FIXED:
         raise ValueError(f"tune.search must leave {key} alone, by which trials are compared")
-
-
-def _check_way(key: str, way: Mapping[str, list[Any]], searcher: str) -> None:
-    """Raise unless ``way`` is one range or list of values that ``searcher`` can take."""
-    if len(way) != 1 or next(iter(way)) not in ("choice", *_RANGES):
-        raise ValueError(
-            f"tune.search must give {key} one of choice, {', '.join(_RANGES)}, got"
-            f" {list(way)!r:.60}"
-        )
-    ((kind, values),) = way.items()
-    if kind == "choice":
-        if not values or any(values.count(value) > 1 for value in values):
-            raise ValueError(f"tune.search must give {key} choices that differ, got {values!r:.60}")
-        return
-    if searcher == "grid":
-        raise ValueError(f"tune.search must give {key} a choice under the searcher 'grid'")
-    whole = kind.endswith("randint")
-    kinds: tuple[type, ...] = (int,) if whole else (int, float)
-    numbers = all(isinstance(one, kinds) and not isinstance(one, bool) for one in values)
-    if len(values) != 2 or not numbers or values[0] >= values[1]:
-        raise ValueError(
-            f"tune.search must give {key} {kind}: [LOW, HIGH]"
-            f"{' of whole numbers' if whole else ''}, LOW below HIGH, got {values!r:.60}"
-        )
-    if kind.startswith("log") and values[0] <= 0:
-        raise ValueError(f"tune.search must give {key} {kind} above 0, got {values!r:.60}")
 
 
 class TuneConfig(Section):
@@ -134,7 +107,7 @@ class TuneConfig(Section):
             raise ValueError("tune.search must name at least one setting to vary, got none")
         for key, way in self.search.items():
             _check_setting(key)
-            _check_way(key, way, self.searcher)
+            check_way(key, way, self.searcher)
         count = math.prod(len(next(iter(way.values()))) for way in self.search.values())
         if self.searcher == "grid" and count > _MOST_POINTS:
             raise ValueError(
@@ -206,37 +179,12 @@ def known_points(config: SweepConfig) -> list[Point]:
         draws = random.Random(config.seed)
         points: dict[str, Point] = {}
         for _ in range(_DRAWS_A_TRIAL * tune.trials):
-            point = {key: _drawn(way, draws) for key, way in ways}
+            point = {key: drawn(way, draws) for key, way in ways}
             points.setdefault(repr(point), point)
             if len(points) == tune.trials:
                 break
         return list(points.values())
     return []
-
-
-def tidy(way: Mapping[str, list[Any]], value: Any) -> Any:
-    """A number drawn from a range, rounded to what a person can read, but within the range."""
-    ((kind, ends),) = way.items()
-    if kind not in ("uniform", "loguniform"):
-        return value
-    low, high = ends
-    return min(float(high), max(float(low), float(f"{value:.{_DIGITS}g}")))
-
-
-def _drawn(way: Mapping[str, list[Any]], draws: random.Random) -> Any:
-    """One value of a range or list."""
-    ((kind, values),) = way.items()
-    draw = draws.random()
-    if kind == "choice":
-        return values[int(draw * len(values))]
-    low, high = values
-    if kind == "uniform":
-        return tidy(way, low + draw * (high - low))
-    if kind == "loguniform":
-        return tidy(way, math.exp(math.log(low) + draw * math.log(high / low)))
-    if kind == "randint":
-        return low + int(draw * (high - low + 1))
-    return min(high, int(math.exp(math.log(low) + draw * math.log((high + 1) / low))))
 
 
 def _corners(tune: TuneConfig) -> Iterator[Point]:

@@ -11,8 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from fer_ray.config import TrainConfig
-from fer_ray.search import SweepConfig, _drawn, known_points
+from fer_ray.search import SweepConfig, known_points
 from fer_ray.settings import SettingsError, parse
+from fer_ray.ways import drawn
 
 DEMO = {"data": {"uri": "demo:"}}
 
@@ -93,7 +94,7 @@ def test_a_range_is_drawn_from_end_to_end(
     way: dict[str, list[Any]], low: float, high: float, halfway: float
 ) -> None:
     draws = random.Random(0)
-    values = [_drawn(way, draws) for _ in range(4_000)]
+    values = [drawn(way, draws) for _ in range(4_000)]
     assert all(low <= value <= high for value in values)
     share = 5 / 9 if way == {"randint": [1, 9]} else 0.5
     assert sum(value <= halfway for value in values) / 4_000 == pytest.approx(share, abs=0.03)

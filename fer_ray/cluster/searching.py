@@ -12,7 +12,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from fer_ray.runs.trials import Trial
-from fer_ray.search import Point, SweepConfig, known_points, tidy
+from fer_ray.search import Point, SweepConfig, known_points
+from fer_ray.ways import tidy
 
 METRIC = "best_metric"  # of a trial so far, in what it reports
 

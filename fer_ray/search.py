@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from fer_ray import plain_yaml
 from fer_ray.config import Section, TrainConfig
@@ -35,8 +36,8 @@ _PAPERS_QUESTION: dict[str, dict[str, list[Any]]] = {
 }
 
 
-def _check_setting(key: str) -> None:
-    """Raise unless ``key`` is a setting that a sweep may vary."""
+def _varied(key: str) -> FieldInfo:
+    """The setting that ``key`` names, if a sweep may vary it."""
     section, _, name = key.partition(".")
     if section not in VARIED:
         raise ValueError(
@@ -48,6 +49,7 @@ def _check_setting(key: str) -> None:
         raise ValueError(f"tune.search must name settings, got {key!r:.60}; --help lists them")
     if key in _FIXED:
         raise ValueError(f"tune.search must leave {key} alone, by which trials are compared")
+    return fields.model_fields[name]
 
 
 class TuneConfig(Section):
@@ -106,8 +108,7 @@ class TuneConfig(Section):
         if not self.search:
             raise ValueError("tune.search must name at least one setting to vary, got none")
         for key, way in self.search.items():
-            _check_setting(key)
-            check_way(key, way, self.searcher)
+            check_way(key, way, self.searcher, _varied(key).annotation)
         count = math.prod(len(next(iter(way.values()))) for way in self.search.values())
         if self.searcher == "grid" and count > _MOST_POINTS:
             raise ValueError(

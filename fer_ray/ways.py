@@ -6,7 +6,7 @@ Both ends of a range are included, and what is drawn follows from the given gene
 import math
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 Way = Mapping[str, list[Any]]  # one of ``choice`` and the ranges, with its values or ends
 
@@ -14,8 +14,15 @@ _RANGES = ("uniform", "loguniform", "randint", "lograndint")
 _DIGITS = 4  # of a drawn number: a learning rate that a person can read is as good as any
 
 
-def check_way(key: str, way: Way, searcher: str) -> None:
-    """Raise unless ``way`` is one range or list of values that ``searcher`` can take."""
+def check_way(key: str, way: Way, searcher: str, annotation: Any) -> None:
+    """Raise unless ``way`` is one range or list of values that ``searcher`` can take.
+
+    Args:
+        key: the setting, as ``section.field``.
+        way: how it varies.
+        searcher: which chooses the points.
+        annotation: of the setting's field.
+    """
     if len(way) != 1 or next(iter(way)) not in ("choice", *_RANGES):
         raise ValueError(
             f"tune.search must give {key} one of choice, {', '.join(_RANGES)}, got"
@@ -29,6 +36,12 @@ def check_way(key: str, way: Way, searcher: str) -> None:
     if searcher == "grid":
         raise ValueError(f"tune.search must give {key} a choice under the searcher 'grid'")
     whole = kind.endswith("randint")
+    if not whole and _may_be(int, annotation) and not _may_be(float, annotation):
+        # The ends that were typed may be whole; what is drawn between them is not.
+        raise ValueError(
+            f"tune.search must give {key} one of choice, randint, lograndint, as its numbers are"
+            f" whole, got {dict(way)!r:.60}"
+        )
     kinds: tuple[type, ...] = (int,) if whole else (int, float)
     numbers = all(isinstance(one, kinds) and not isinstance(one, bool) for one in values)
     if len(values) != 2 or not numbers or values[0] >= values[1]:
@@ -63,3 +76,8 @@ def drawn(way: Way, draws: random.Random) -> Any:
     if kind == "randint":
         return low + int(draw * (high - low + 1))
     return min(high, int(math.exp(math.log(low) + draw * math.log((high + 1) / low))))
+
+
+def _may_be(kind: type, annotation: Any) -> bool:
+    """Whether ``kind`` is among what an annotation, such as ``int | None``, is made of."""
+    return annotation is kind or any(_may_be(kind, one) for one in get_args(annotation))

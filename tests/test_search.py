@@ -171,6 +171,22 @@ def test_what_cannot_be_searched_is_told(
     assert told in message
 
 
+@pytest.mark.parametrize("searcher", ["random", "tpe"])
+@pytest.mark.parametrize("kind", ["uniform", "loguniform"])
+@pytest.mark.parametrize(
+    "key", ["training.batch_size", "training.early_stopping", "balance.target"]
+)
+def test_a_whole_number_is_not_searched_among_fractions(key: str, kind: str, searcher: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        sweep({key: {kind: [16, 64]}}, searcher=searcher)
+    assert (
+        f"tune.search must give {key} one of choice, randint, lograndint, as its numbers are whole,"
+        f" got {{'{kind}': [16, 64]}}" in str(caught.value)
+    )
+    ranges = ({kind.replace("uniform", "randint"): [16, 64]}, {"choice": [16, 64]})
+    assert [sweep({key: way}, searcher=searcher).tune.search[key] for way in ranges] == [*ranges]
+
+
 def test_what_the_papers_protocol_makes_its_faces_by_cannot_vary() -> None:
     given = DEMO | {"split": {"protocol": "paper"}}
     space = {"balance.target": {"choice": [100, 200]}}

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from fer_ray.job import Outcome
 from fer_ray.promotion import RetrainConfig
-from fer_ray.runs import champion, layout, record, storage, uris
+from fer_ray.runs import champion, layout, record, rollbacks, storage, uris
 from fer_ray.runs.champion import OvertakenError
 
 
@@ -64,7 +64,7 @@ def _finished(name: str, uri: str) -> dict[str, Any]:
 
 def _before(runs: storage.Store) -> dict[str, Any]:
     """What the history keeps of the champion to return to."""
-    entry = champion.before(runs)
+    entry = rollbacks.before(runs)
     if entry is None:
         raise ValueError("retrain.rollback must have a champion to return to, got none before")
     _check_model(storage.store(entry.uri), entry.model_sha256, "retrain.rollback")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fer_ray.runs import champion, layout
+from fer_ray.runs import champion, layout, rollbacks
 from fer_ray.runs.champion import Entry, How, Standing
 from fer_ray.runs.storage import Store
 
@@ -23,7 +23,7 @@ def crown(
 
 def roll_back(runs: Store) -> str:
     standing = champion.read(runs)
-    entry = champion.before(runs)
+    entry = rollbacks.before(runs)
     assert entry is not None
     return crown(runs, entry.run, "rollback", standing).run
 

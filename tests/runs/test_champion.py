@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fer_ray.inspection import DoctorConfig
-from fer_ray.runs import champion, layout
+from fer_ray.runs import champion, layout, rollbacks
 from fer_ray.runs.champion import Standing
 from fer_ray.runs.storage import Store, store
 from tests.runs.champions import crown, roll_back, stored
@@ -19,7 +19,7 @@ from tests.s3_server import S3
 def test_where_nothing_was_promoted_there_is_no_champion(runs: Store) -> None:
     assert champion.read(runs) == Standing(None, None)
     assert champion.history(runs) == []
-    assert champion.before(runs) is None
+    assert rollbacks.before(runs) is None
     assert runs.listing() == []
 
 
@@ -92,12 +92,12 @@ def test_the_stored_history_is_never_written_over(local_runs: Store) -> None:
 
 def test_rollbacks_walk_back_and_never_to_and_fro(local_runs: Store) -> None:
     crown(local_runs, "a", "first")
-    assert champion.before(local_runs) is None
+    assert rollbacks.before(local_runs) is None
     crown(local_runs, "b", "gate")
     crown(local_runs, "c", "gate")
     assert roll_back(local_runs) == "b"
     assert roll_back(local_runs) == "a"
-    assert champion.before(local_runs) is None
+    assert rollbacks.before(local_runs) is None
     assert [entry.run for entry in champion.history(local_runs)] == ["a", "b", "c", "b", "a"]
 
 
@@ -122,7 +122,7 @@ def test_a_rollback_takes_the_last_promotion_away(
             crown(local_runs, name)
     for name in back.split():
         assert roll_back(local_runs) == name
-    assert champion.before(local_runs) is None
+    assert rollbacks.before(local_runs) is None
 
 
 LOOK = """

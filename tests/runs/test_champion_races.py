@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fer_ray.runs import champion
+from fer_ray.runs import champion, rollbacks
 from fer_ray.runs.storage import Store
 from tests.runs.champions import crown, stored
 
@@ -126,7 +126,7 @@ def test_a_mover_killed_between_its_two_writes_loses_nothing(runs: Store) -> Non
     pointer = runs.read_bytes("champion/champion.json")
     assert list(stored(runs)) == ["000001.json"]
     assert [entry.run for entry in champion.history(runs)] == ["one", "two"]
-    before = champion.before(runs)
+    before = rollbacks.before(runs)
     assert before is not None
     assert before.run == "one"
     crown(runs, "three")

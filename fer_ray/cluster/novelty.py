@@ -8,7 +8,7 @@ from fer_ray.cluster.prepared import Prepared
 from fer_ray.config import TrainConfig
 from fer_ray.job import Outcome
 from fer_ray.promotion import RetrainConfig
-from fer_ray.runs import champion, layout, record, storage
+from fer_ray.runs import layout, record, rollbacks, storage
 from fer_ray.runs.champion import Entry
 
 
@@ -33,7 +33,7 @@ def nothing_new(
     runs = storage.store(config.storage.uri)
     fault = _refused(runs, config, entry, content, challenger)
     if fault is None and entry is not None and entry.how == "rollback":
-        fault = _rolled_back(runs, entry, content, challenger)
+        fault = _rolled_back(runs, content, challenger)
     if fault is None:
         return None
     return Outcome(status="refused", run=config.run, champion=named(entry), error=fault)
@@ -83,18 +83,16 @@ def _key(entry: Entry | None, content: str) -> str:
     return layout.refusal(content, entry.number if entry else 0)
 
 
-def _rolled_back(
-    runs: storage.Store, entry: Entry, content: str, challenger: TrainConfig
-) -> str | None:
+def _rolled_back(runs: storage.Store, content: str, challenger: TrainConfig) -> str | None:
     settings = challenger.model_dump(mode="json")
-    for one in champion.history(runs):
-        saved = (
-            record.read_config(storage.store(one.uri)) if one.facts["content"] == content else None
-        )
+    for gone, rollback in rollbacks.taken_away(runs):
+        if gone.facts["content"] != content:
+            continue
+        saved = record.read_config(storage.store(gone.uri))
         if saved is not None and not record.differing(saved, settings):
             return (
-                f"nothing has changed since run {one.run}, made of the same faces, was rolled back"
-                f" by {entry.who}: {entry.why}"
+                f"nothing has changed since run {gone.run}, made of the same faces, was rolled back"
+                f" by {rollback.who}: {rollback.why}"
             )
     return None
 

@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from fer_ray.cluster import novelty
-from fer_ray.config import TrainConfig
+from fer_ray.cluster.prepared import Prepared
+from fer_ray.config import StorageConfig, TrainConfig
 from fer_ray.promotion import RetrainConfig
+from fer_ray.runs import champion as champions
+from fer_ray.runs import record
 from fer_ray.runs.champion import Entry
 from fer_ray.runs.storage import Store, store
+from tests.runs.champions import crown, roll_back
 
 
 @pytest.fixture
@@ -61,3 +65,57 @@ def test_what_was_refused_is_tried_again_once_something_has_changed(runs: Store)
     assert novelty._refused(runs, config, champion(1), "faces", other) is None
     _, same = settings("tick-2")
     assert novelty._refused(runs, config, champion(1), "faces", same) is not None
+
+
+def error_of_again(runs: Store, name: str) -> str | None:
+    """What is wrong with another run of the settings and the faces of ``name``."""
+    config, challenger = settings("tick")
+    config = config.model_copy(update={"storage": StorageConfig(uri=runs.uri)})
+    faces = Prepared("/faces", {"content": f"faces of {name}"}, "data.uri")
+    entry = champions.read(runs).entry
+    outcome = novelty.nothing_new(config, entry, challenger, faces)
+    return None if outcome is None else outcome.error
+
+
+def follow(runs: Store, name: str) -> None:
+    """A run becomes champion, made of faces of its own."""
+    _, challenger = settings(name)
+    record.write_config(runs.folder(name), challenger)
+    crown(runs, name, facts={"content": f"faces of {name}"})
+
+
+@pytest.mark.parametrize(
+    ("story", "taken"),
+    [
+        ("a b c <", "c"),  # a was followed by a better one, and not taken away
+        ("a b c < <", "bc"),
+        ("a b < c <", "bc"),
+        ("a b < c d <", "d"),  # b was taken from upon a, and the champion is c again
+        ("a b < c", ""),  # the champion has changed since
+    ],
+)
+def test_only_what_rollbacks_took_away_is_refused_as_rolled_back(
+    runs: Store, story: str, taken: str
+) -> None:
+    for name in story.split():
+        if name == "<":
+            roll_back(runs)
+        else:
+            follow(runs, name)
+    champion = champions.read(runs).entry
+    assert champion is not None
+    told = {name: error_of_again(runs, name) for name in "abcd" if name != champion.run}
+    assert {name: error for name, error in told.items() if error} == {
+        name: f"nothing has changed since run {name}, made of the same faces, was rolled back by"
+        " somebody: it is better"
+        for name in taken
+    }
+
+
+def test_a_rollback_is_told_with_who_asked_for_it_and_why(runs: Store) -> None:
+    for name in "abc":
+        follow(runs, name)
+    crown(runs, "b", "rollback", who="Ada", why="complaints")
+    crown(runs, "a", "rollback", who="Ben", why="more complaints")
+    told = [str(error_of_again(runs, name)).rpartition("rolled back by ")[2] for name in "cb"]
+    assert told == ["Ada: complaints", "Ben: more complaints"]

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import ray.exceptions
-from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from fer_ray.job import Outcome
 from fer_ray.runs import layout
@@ -26,6 +26,10 @@ _LOOK_EVERY_S = 2.0
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+
+class _LostError(Exception):
+    """Nothing more will be heard of a job; the text says why."""
 
 
 def submit(config: SubmitConfig) -> Outcome:
@@ -96,28 +100,47 @@ def _known(client: JobSubmissionClient, name: str) -> bool:
 
 
 def _ended(client: JobSubmissionClient, name: str, patience_s: float) -> Outcome:
-    """Follow the job's log to its end, through interruptions of the connection."""
-    until = time.monotonic() + patience_s
+    """Follow the job's log to its end, through interruptions of the connection.
+
+    Its state is asked for whatever became of the log, which a proxy without WebSockets keeps back
+    and which may be gone with its node.
+    """
     log = _Log(client, name)
     while True:
+        log.show()
         try:
-            asyncio.run(log.show())
-            info = client.get_job_info(name)
-            if JobStatus(info.status).is_terminal():
-                return _outcome(name, info, client.get_job_logs(name))
-            until = time.monotonic() + patience_s
+            info = _info(client, name, patience_s)
+        except _LostError as lost:
+            return Outcome(status="failed", id=name, error=f"job {name} is lost: {lost}")
+        if JobStatus(info.status).is_terminal():
+            return _outcome(name, info, _whole_log(client, name, patience_s))
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _info(client: JobSubmissionClient, name: str, patience_s: float) -> JobDetails:
+    """The job's state; while the cluster does not answer, it is asked again."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return client.get_job_info(name)
         except (RuntimeError, OSError) as error:
             if time.monotonic() > until:
-                return Outcome(
-                    status="failed",
-                    id=name,
-                    error=f"job {name} is lost: its cluster did not answer for {patience_s:g} s",
-                )
+                raise _LostError(f"its cluster did not answer for {patience_s:g} s") from error
             if _forgotten(client, name):
-                told = f"job {name} is lost: the cluster that answers now knows nothing of it"
-                return Outcome(status="failed", id=name, error=told)
+                raise _LostError("the cluster that answers now knows nothing of it") from error
             logger.warning("the cluster does not answer (%s); asking again", type(error).__name__)
         time.sleep(_LOOK_EVERY_S)
+
+
+def _whole_log(client: JobSubmissionClient, name: str, patience_s: float) -> str:
+    """All that a job said which has ended; nothing where that cannot be read any more."""
+    try:
+        return _answered(lambda: client.get_job_logs(name), patience_s)
+    except (RuntimeError, OSError) as error:
+        fault = type(error).__name__
+        told = "the log of job %s cannot be read (%s); its state alone tells how it ended"
+        logger.warning(told, name, fault)
+        return ""
 
 
 def _forgotten(client: JobSubmissionClient, name: str) -> bool:
@@ -134,19 +157,27 @@ class _Log:
     def __init__(self, client: JobSubmissionClient, name: str) -> None:
         self._client, self._name = client, name
         self._shown = 0  # characters: a connection that is made anew begins at the first
+        self._missed = False  # which is told of once, until it comes again
 
-    async def show(self) -> None:
+    def show(self) -> None:
         """Write what was not yet written, until the job ends or the connection does."""
-        seen = 0
         try:
-            async for text in self._client.tail_job_logs(self._name):
-                seen += len(text)
-                if seen > self._shown:
-                    sys.stderr.write(text[-(seen - self._shown) :])
-                    sys.stderr.flush()
-                    self._shown = seen
-        except aiohttp.ClientError as error:  # Ray promises RuntimeError, and passes these on
-            raise ConnectionError(type(error).__name__) from error
+            asyncio.run(self._follow())
+        except (aiohttp.ClientError, RuntimeError, OSError) as error:  # Ray promises the second
+            if not self._missed:
+                told = "the log of job %s cannot be followed (%s); watching its state alone"
+                logger.warning(told, self._name, type(error).__name__)
+            self._missed = True
+
+    async def _follow(self) -> None:
+        seen = 0
+        async for text in self._client.tail_job_logs(self._name):
+            self._missed = False
+            seen += len(text)
+            if seen > self._shown:
+                sys.stderr.write(text[-(seen - self._shown) :])
+                sys.stderr.flush()
+                self._shown = seen
 
 
 def _outcome(name: str, info: Any, log: str) -> Outcome:

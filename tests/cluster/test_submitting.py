@@ -5,6 +5,7 @@ The server is ``tests.year.head``; what a real one does is in ``tests/jobs/test_
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import Pipe
@@ -51,6 +52,7 @@ class Cluster:
     def tell(self, *message: Any) -> None:
         """Return once the server does as it is told."""
         self._line.send(message)
+        assert self._line.poll(20)
         assert self._line.recv() == "so it is"
 
     def close(self) -> None:
@@ -58,10 +60,10 @@ class Cluster:
         self._line.close()
         self._serving.join()
 
-    def ends(self) -> None:
+    def ends(self, status: str = "FAILED", code: int | None = 3) -> None:
         """The job ends."""
         self.log.write_text(f"{DONE}\n")
-        self.tell("ended", "tick", "FAILED", 3, "exit code 3")
+        self.tell("ended", "tick", status, code, f"exit code {code}")
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_a_log_that_breaks_off_and_is_refused_is_asked_for_again(
 ) -> None:
     ended = cluster.submit()
     cluster.begun()
-    for requests in (1, 2, 3):  # it looks whether the job is there, and asks for its log
+    for requests in (1, 2, 3):  # for the job's state, whether it is there, its state again
         cluster.tell("followed")
         cluster.tell("trouble", {trouble: requests})
         cluster.tell("cut")
@@ -116,6 +118,81 @@ def test_a_job_that_was_lost_with_its_head_is_missed_at_once(cluster: Cluster) -
     outcome = ended.result(20)
     assert outcome.status == "failed"
     assert outcome.error == "job tick is lost: the cluster that answers now knows nothing of it"
+
+
+def test_a_job_whose_cluster_answers_no_more_is_lost_once_patience_is_over(
+    cluster: Cluster,
+) -> None:
+    ended = cluster.submit(patience_s=0.3)
+    cluster.begun()
+    cluster.tell("followed")
+    cluster.tell("trouble", {"busy": 10**6})
+    cluster.tell("cut")
+    outcome = ended.result(20)
+    assert outcome.status == "failed"
+    assert outcome.error == "job tick is lost: its cluster did not answer for 0.3 s"
+
+
+def test_patience_begins_when_the_cluster_stops_to_answer(cluster: Cluster) -> None:
+    ended = cluster.submit(patience_s=2)
+    cluster.begun()
+    cluster.tell("followed")
+    time.sleep(2.2)
+    cluster.tell("trouble", {"drops": 3})
+    cluster.tell("cut")
+    cluster.tell("followed")
+    cluster.ends()
+    assert ended.result(20).status == "refused"
+
+
+def test_a_job_whose_log_cannot_be_followed_is_watched_without_it(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.tell("withheld", "tail")
+    ended = cluster.submit(patience_s=1)
+    cluster.begun()
+    time.sleep(1.5)
+    cluster.ends()
+    assert ended.result(20).model_dump()["run"] == "tick"
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "the log of job tick cannot be followed (WSServerHandshakeError); watching its state alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "wanted", "error"),
+    [
+        ("SUCCEEDED", 0, "done", None),
+        ("FAILED", 3, "failed", "job tick failed: exit code 3"),
+        ("STOPPED", None, "failed", "job tick was stopped"),
+    ],
+)
+def test_how_a_job_ended_is_told_by_its_state_where_its_log_cannot_be_read(
+    cluster: Cluster,
+    caplog: pytest.LogCaptureFixture,
+    status: str,
+    code: int,
+    wanted: Any,
+    error: Any,
+) -> None:
+    cluster.tell("withheld", "tail", "logs")
+    ended = cluster.submit(patience_s=0.3)
+    cluster.begun()
+    cluster.ends(status, code)
+    outcome = ended.result(20)
+    assert (outcome.status, outcome.error) == (wanted, error)
+    assert "the log of job tick cannot be read (RuntimeError); its state alone" in caplog.text
+
+
+def test_a_log_that_can_be_read_again_in_time_tells_the_outcome(cluster: Cluster) -> None:
+    cluster.tell("withheld", "tail", "logs")
+    ended = cluster.submit()
+    cluster.begun()
+    cluster.ends()
+    time.sleep(0.5)
+    cluster.tell("withheld")
+    assert ended.result(20).status == "refused"
 
 
 def test_a_refusal_is_not_asked_again(cluster: Cluster) -> None:

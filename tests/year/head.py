@@ -49,13 +49,15 @@ class Head:
     """The server, and what is wrong with it: counts of coming requests by what befalls them.
 
     "drops": the connection is closed before anything is done; "loses": afterwards; "busy": 503, as
-    from what stands before a head that is not up.
+    from what stands before a head that is not up. Beside these, requests of which the path's last
+    word is in ``withheld`` get 502, as from a proxy that does not pass them on.
     """
 
     def __init__(self, line: Connection, logs: Path) -> None:
         self._line, self._logs = line, logs
         self._jobs: dict[str, Submitted] = {}
         self._trouble: Counter[str] = Counter()
+        self._withheld: frozenset[str] = frozenset()
         self._tails: set[asyncio.Transport] = set()
         self._awaited = False  # whether it is asked for the next that follows a log
         self._count = 0
@@ -99,6 +101,8 @@ class Head:
                 job.status, job.code, job.message = status, code, message
         elif what == "trouble":
             (self._trouble,) = about
+        elif what == "withheld":
+            self._withheld = frozenset(about)
         elif what == "cut":
             self._cut()
         elif what == "lost":
@@ -116,6 +120,8 @@ class Head:
 
     @web.middleware
     async def _befalls(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path.rpartition("/")[2] in self._withheld:
+            return web.Response(status=502, text="bad gateway")
         trouble = next((kind for kind, left in self._trouble.items() if left > 0), None)
         if trouble:
             self._trouble[trouble] -= 1

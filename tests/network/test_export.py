@@ -1,7 +1,10 @@
 """fer_ray.network.export: probabilities, and a file that needs Keras alone."""
 
+import json
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import keras
@@ -75,6 +78,37 @@ def test_a_process_without_this_package_gets_the_same_probabilities(tmp_path: Pa
     for name, model in models.items():
         expected = model.predict(faces(6), verbose=0)
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected, rtol=0, atol=1e-6)
+
+
+def members(path: Path) -> dict[str, bytes]:
+    """What a ``.keras`` file holds, in order."""
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_one_network_saved_at_two_times_is_one_file(tmp_path: Path) -> None:
+    first, later, other = (tmp_path / f"{name}.keras" for name in ("first", "later", "other"))
+    model = network()
+    save(inference_model(model), first)
+    time.sleep(2.1)  # Keras tells whole seconds, zip every other one
+    save(inference_model(model), later)
+    assert later.read_bytes() == first.read_bytes()
+    model.get_layer("logits").bias.assign_add([1e-6] * 7)
+    save(inference_model(model), other)
+    assert other.read_bytes() != first.read_bytes()
+
+
+def test_all_but_the_time_is_as_keras_saves_it(tmp_path: Path) -> None:
+    ours, kerass = tmp_path / "ours.keras", tmp_path / "keras.keras"
+    model = inference_model(network())
+    save(model, ours)
+    keras.saving.save_model(model, kerass)
+    found, expected = members(ours), members(kerass)
+    assert list(found) == list(expected)
+    told = [json.loads(one.pop("metadata.json")) for one in (found, expected)]
+    assert found == expected
+    assert told[0] == told[1] | {"date_saved": told[0]["date_saved"]}
+    assert abs(ours.stat().st_size - kerass.stat().st_size) < 100  # neither is compressed
 
 
 def test_a_network_that_gives_logits_is_not_saved(tmp_path: Path) -> None:

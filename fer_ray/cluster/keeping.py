@@ -10,23 +10,26 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from fer_ray.cluster.board import Board
 from fer_ray.cluster.searching import METRIC
 from fer_ray.runs import storage, trials
-from fer_ray.runs.lease import Lease
+from fer_ray.runs.lease import Guard, Lease
 from fer_ray.search import Point, SweepConfig
 
 logger = logging.getLogger(__name__)
 
 
 class Book:
-    """The trials in the sweep's folder."""
+    """The trials in the sweep's folder, written for as long as the sweep is this process's.
 
-    def __init__(self, config: SweepConfig, folder: storage.Store) -> None:
-        self._config, self._folder = config, folder
+    ``begin`` and ``end`` raise ``LostError`` once it is another's.
+    """
+
+    def __init__(self, config: SweepConfig, folder: storage.Store, guard: Guard) -> None:
+        self._config, self._folder, self._guard = config, folder, guard
 
     def begin(self, number: int, point: Point, replica: int) -> None:
         """Write a trial's document before it starts, unless it is there."""
         if trials.read(self._folder, number) is None:
             begun = trials.Trial(number, point, replica, self._config.seed + replica)
-            trials.write(self._folder, begun)
+            trials.write(self._folder, begun, self._guard.check)
 
     def of(self, number: int) -> trials.Trial:
         """A trial that has begun."""
@@ -40,7 +43,7 @@ class Book:
         if not known.ended:
             epochs = int((trial.last_result or {}).get("epoch", 0))
             known = replace(known, status=status, epochs=epochs, error=error)
-            trials.write(self._folder, known)
+            trials.write(self._folder, known, self._guard.check)
         return known
 
 

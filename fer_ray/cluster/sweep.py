@@ -82,7 +82,7 @@ def _sweep(config: SweepConfig, folder: storage.Store, held: Lease) -> Outcome:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     shared = trial.Shared.options(scheduling_strategy=here).remote(data)  # type: ignore[attr-defined]
     fits = Trainings.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
-    task = trial.Task(config, data, shared, fits)
+    task = trial.Task(config, held.guard, data, shared, fits)
     if not any(key.startswith("balance.") for key in config.tune.search):
         ray.get(shared.training.remote(config))  # what is wrong with it is so for every trial
     _run_trials(task, folder, held)
@@ -112,7 +112,7 @@ def _run_trials(task: trial.Task, folder: storage.Store, held: Lease) -> None:
         f"; {sum(one.ended for one in begun)} have ended before" if begun else "",
     )
     scratch = folder.folder(layout.RAY)
-    book = Book(config, folder)
+    book = Book(config, folder, held.guard)
     points_begun = [dict(one.point) for one in begun if one.replica == 0]
     with _environment(), Board(config, points * settings.seeds, at_once) as board:
         tune.Tuner(

@@ -19,7 +19,7 @@ from fer_ray.config import TrainConfig, TrainingConfig
 from fer_ray.job import outcome_of_error
 from fer_ray.runs import layout, metrics, storage, trials, uris
 from fer_ray.runs.faults import StorageError
-from fer_ray.runs.lease import HeldError, LostError
+from fer_ray.runs.lease import Guard, HeldError, LostError
 from fer_ray.search import SweepConfig
 
 LOOK_EVERY_S = 1.0
@@ -53,6 +53,7 @@ class Task:
     """What every trial is told."""
 
     config: SweepConfig
+    guard: Guard  # of the sweep: a trial may outlive its driver's hold on it
     data: Prepared
     shared: Any  # the handle of the one ``Shared``
     trainings: Any  # the handle of the one ``Trainings``
@@ -92,7 +93,8 @@ def run(given: dict[str, Any], task: Task) -> None:
     try:
         config = task.settings(trial)
     except ValueError as error:  # of settings that do not go together
-        trials.write(sweep, replace(trial, status="failed", error=str(error)))
+        refused = replace(trial, status="failed", error=str(error))
+        trials.write(sweep, refused, task.guard.check)
         return
     telling = Telling(config.training, tune.report)
     if trial.ended:
@@ -116,11 +118,13 @@ def run(given: dict[str, Any], task: Task) -> None:
             raise
         epochs = len(metrics.read_all(folder))
         told = outcome_of_error(error).error
-        trials.write(sweep, replace(trial, status="failed", epochs=epochs, error=told))
+        failed = replace(trial, status="failed", epochs=epochs, error=told)
+        trials.write(sweep, failed, task.guard.check)
         return
     for epoch in metrics.read_all(folder, after=telling.epochs):
         telling(epoch)
-    trials.write(sweep, replace(trial, status="done", epochs=telling.epochs))
+    done = replace(trial, status="done", epochs=telling.epochs)
+    trials.write(sweep, done, task.guard.check)
     telling.end()
 
 

@@ -5,7 +5,7 @@ metrics are those that its run keeps: nothing is told twice.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,8 +36,13 @@ class Trial:
         return self.status != "begun"
 
 
-def write(sweep: Store, trial: Trial) -> None:
-    """Write a trial's document."""
+def write(sweep: Store, trial: Trial, may: Callable[[], object]) -> None:
+    """Write a trial's document.
+
+    ``may`` is called directly before, and raises where the sweep is another's by now: what its
+    owner knows of the trial must not be lost to one who was paused.
+    """
+    may()
     record.write_document(sweep, trial_document(trial.number), vars(trial))
 
 

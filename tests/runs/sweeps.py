@@ -35,7 +35,7 @@ def add(
 ) -> trials.Trial:
     """A trial whose epochs came to ``values``."""
     trial = trials.Trial(number, point, replica, 10 + replica, status, len(values), error)
-    trials.write(sweep, trial)
+    trials.write(sweep, trial, may=lambda: None)
     run = sweep.folder(layout.TRIALS, layout.trial_name(number))
     for nth, value in enumerate(values, 1):
         metrics.append(run, nth, epoch(nth, value))

@@ -13,20 +13,17 @@ import ray.exceptions
 from ray import tune
 
 from fer_ray.cluster import balancing
+from fer_ray.cluster.passing import passes
 from fer_ray.cluster.prepared import Prepared
 from fer_ray.cluster.searching import METRIC
 from fer_ray.config import TrainConfig, TrainingConfig
 from fer_ray.job import outcome_of_error
 from fer_ray.runs import layout, metrics, storage, trials, uris
-from fer_ray.runs.faults import StorageError
-from fer_ray.runs.lease import Guard, HeldError, LostError
+from fer_ray.runs.lease import Guard
 from fer_ray.search import SweepConfig
 
 LOOK_EVERY_S = 1.0
 _MEMORY = 256 * 2**20  # bytes that a trial's process takes, beside its workers; Tune wants a claim
-
-# Say nothing of the trial: Tune tries it again.
-_PASSING = (HeldError, LostError, StorageError)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -113,8 +110,7 @@ def run(given: dict[str, Any], task: Task) -> None:
                 telling(epoch)
         ray.get(fitted)
     except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, (*_PASSING, ray.exceptions.RayError)):
+        if passes(error):
             raise
         epochs = len(metrics.read_all(folder))
         told = outcome_of_error(error).error

@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 import ray
+import ray.exceptions
+from ray.train import ControllerError, WorkerGroupError
+from ray.train.v2._internal.exceptions import (
+    WorkerGroupStartupFailedError,
+    WorkerHealthCheckFailedError,
+)
 
 from fer_ray.cluster import trial
+from fer_ray.cluster.passing import passes
 from fer_ray.runs import lease, trials, uris
+from fer_ray.runs.faults import BusyError
 from fer_ray.runs.storage import Store, store
 from fer_ray.search import SweepConfig
 
@@ -15,18 +23,18 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def _fit(raised: Exception | None) -> None:
+def _fit(raised: list[Exception]) -> None:
     """Stands for a training: it does nothing, or fails."""
-    if raised is not None:
-        raise raised
+    for error in raised:
+        raise error
 
 
 @ray.remote(num_cpus=0)
 class Fits:
     """Stands for the trials' trainings, all of which end alike."""
 
-    def __init__(self, raised: Exception | None) -> None:
-        self._raised = raised
+    def __init__(self, raised: list[Exception]) -> None:
+        self._raised = raised  # in a list: Ray takes an error of its own for that of an argument
 
     def start(self, *_: Any) -> "list[ray.ObjectRef[None]]":
         return [_fit.remote(self._raised)]
@@ -42,7 +50,7 @@ def task(storage: Path, guard: lease.Guard, raised: Exception | None = None) -> 
             "tune": {"search": {"model.dropout": {"choice": [0.2]}}},
         }
     )
-    return trial.Task(config, guard, None, None, Fits.remote(raised))  # type: ignore[arg-type]
+    return trial.Task(config, guard, None, None, Fits.remote([raised] if raised else []))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -73,3 +81,72 @@ def test_a_trial_of_a_sweep_that_was_lost_keeps_nothing(
         found = trials.read(sweep, number)
         assert found is not None
         assert found.ended
+
+
+class UnavailableError(Exception):
+    """As TensorFlow names what workers raise whose peer does not answer."""
+
+
+DIED = WorkerHealthCheckFailedError("no answer", ray.exceptions.RayActorError())
+PEER = UnavailableError("connection reset by peer")
+BUSY = BusyError("storage.uri must be writable, the server cannot be reached")
+OWN = ArithmeticError("the loss was not finite")
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        BUSY,
+        lease.HeldError("process 1 is at work"),
+        ConnectionResetError("by peer"),
+        ray.exceptions.WorkerCrashedError(),
+        WorkerGroupError("no answer", {1: DIED}),
+        WorkerGroupError("no answer, and what the others made of it", {0: PEER, 1: DIED}),
+        WorkerGroupError("a peer that is not known to have died", {0: PEER}),
+        WorkerGroupError("storage", {0: BUSY}),
+        WorkerGroupError("the run was lost", {0: lease.LostError("attempt 1 lost the run")}),
+        ControllerError(WorkerGroupStartupFailedError("a node died")),
+    ],
+    ids=str,
+)
+def test_what_passes_is_raised_so_that_the_trial_is_tried_again(
+    tmp_path: Path, sweep: Store, raised: Exception
+) -> None:
+    with lease.acquire(sweep, 60) as held, pytest.raises(type(raised)):
+        trial.run({"number": 0}, task(tmp_path, held.guard, raised))
+    found = trials.read(sweep, 0)
+    assert found is not None
+    assert found.status == "begun"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        OWN,
+        WorkerGroupError(f"ArithmeticError: {OWN}", {0: OWN}),
+        WorkerGroupError(f"it left its peer alone:\nArithmeticError: {OWN}", {0: OWN, 1: PEER}),
+    ],
+    ids=["alone", "of a worker", "with a peer's"],
+)
+def test_what_is_the_trials_own_is_recorded_and_fails_no_sweep(
+    tmp_path: Path, sweep: Store, raised: Exception
+) -> None:
+    with lease.acquire(sweep, 60) as held:
+        trial.run({"number": 0}, task(tmp_path, held.guard, raised))
+    found = trials.read(sweep, 0)
+    assert found is not None
+    assert found.status == "failed"
+    assert found.error is not None
+    assert found.error.endswith(f"ArithmeticError: {OWN}")
+
+
+@ray.remote(num_cpus=0)
+def _of_a_task(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(("error", "again"), [(BUSY, True), (ValueError("no such face"), False)])
+def test_a_workers_task_counts_by_what_it_raised(error: Exception, again: bool) -> None:
+    with pytest.raises(type(error)) as caught:
+        ray.get(_of_a_task.remote(error))
+    assert passes(WorkerGroupError("a task of a worker", {0: caught.value})) is again

@@ -9,9 +9,9 @@ from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError
 
 from fer_ray.runs.faults import StorageError
-from fer_ray.runs.lease import HeldError, LostError
+from fer_ray.runs.lease import LostError
 
-_PASSING = (HeldError, LostError, StorageError, OSError, ray.exceptions.RayError, RayTrainError)
+_PASSING = (LostError, StorageError, OSError, ray.exceptions.RayError, RayTrainError)
 
 # What TensorFlow raises in workers whose peer went; by name, since nothing else here loads it.
 _OF_A_PEER = {"AbortedError", "CancelledError", "DeadlineExceededError", "UnavailableError"}

@@ -4,6 +4,7 @@ Ray Tune calls ``run`` in a process of its own, which watches a training and tel
 A scheduler that ends the trial ends that call where it tells; the sweep ends the training.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,11 +20,13 @@ from fer_ray.cluster.searching import METRIC
 from fer_ray.config import TrainConfig, TrainingConfig
 from fer_ray.job import outcome_of_error
 from fer_ray.runs import layout, metrics, storage, trials, uris
-from fer_ray.runs.lease import Guard
+from fer_ray.runs.lease import Guard, HeldError
 from fer_ray.search import SweepConfig
 
 LOOK_EVERY_S = 1.0
 _MEMORY = 256 * 2**20  # bytes that a trial's process takes, beside its workers; Tune wants a claim
+
+logger = logging.getLogger(__name__)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -100,20 +103,12 @@ def run(given: dict[str, Any], task: Task) -> None:
         telling.end()
         return
     folder = storage.store(uris.join(config.storage.uri, str(config.run)))
-    begun = task.trainings.start.remote(
-        trial.number, config, task.data, task.shared, str(task.config.run)
-    )
-    (fitted,) = ray.get(begun)
-    try:
-        while not ray.wait([fitted], timeout=LOOK_EVERY_S)[0]:
-            for epoch in metrics.read_all(folder, after=telling.epochs):
-                telling(epoch)
-        ray.get(fitted)
-    except ray.exceptions.RayTaskError as error:
-        if passes(error):
-            raise
+    raised = _ended(task, trial, config, folder, telling)
+    if raised is not None:
+        if passes(raised):
+            raise raised
         epochs = len(metrics.read_all(folder))
-        told = outcome_of_error(error).error
+        told = outcome_of_error(raised).error
         failed = replace(trial, status="failed", epochs=epochs, error=told)
         trials.write(sweep, failed, task.guard.check)
         return
@@ -122,6 +117,33 @@ def run(given: dict[str, Any], task: Task) -> None:
     done = replace(trial, status="done", epochs=telling.epochs)
     trials.write(sweep, done, task.guard.check)
     telling.end()
+
+
+def _ended(
+    task: Task, trial: trials.Trial, config: TrainConfig, folder: storage.Store, telling: "Telling"
+) -> ray.exceptions.RayTaskError | None:
+    """Watch a trial's training to its end; what it raised, if it did.
+
+    A training that another driver of the sweep began may still have the run, and live for as long
+    as it takes. It tells its epochs as one of this driver's does; this trial begins its own again
+    until that finds the run finished, or free to go on with.
+    """
+    while True:
+        begun = task.trainings.start.remote(
+            trial.number, config, task.data, task.shared, str(task.config.run)
+        )
+        (fitted,) = ray.get(begun)
+        while not ray.wait([fitted], timeout=LOOK_EVERY_S)[0]:
+            for epoch in metrics.read_all(folder, after=telling.epochs):
+                telling(epoch)
+        try:
+            ray.get(fitted)
+        except ray.exceptions.RayTaskError as error:
+            if not isinstance(error.cause, HeldError):
+                return error
+            logger.info("%s; waiting for it to end", error.cause)
+        else:
+            return None
 
 
 class Telling:

@@ -1,5 +1,9 @@
 """fer_ray.cluster.trial: what the process in which Ray Tune watches a training keeps of its end."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ from ray.train.v2._internal.exceptions import (
 
 from fer_ray.cluster import trial
 from fer_ray.cluster.passing import passes
-from fer_ray.runs import lease, trials, uris
+from fer_ray.config import TrainConfig
+from fer_ray.runs import layout, lease, trials, uris
 from fer_ray.runs.faults import BusyError
 from fer_ray.runs.storage import Store, store
 from fer_ray.search import SweepConfig
@@ -97,7 +102,6 @@ OWN = ArithmeticError("the loss was not finite")
     "raised",
     [
         BUSY,
-        lease.HeldError("process 1 is at work"),
         ConnectionResetError("by peer"),
         ray.exceptions.WorkerCrashedError(),
         WorkerGroupError("no answer", {1: DIED}),
@@ -150,3 +154,42 @@ def test_a_workers_task_counts_by_what_it_raised(error: Exception, again: bool) 
     with pytest.raises(type(error)) as caught:
         ray.get(_of_a_task.remote(error))
     assert passes(WorkerGroupError("a task of a worker", {0: caught.value})) is again
+
+
+TTL_S = 1.5
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _own(run: str) -> None:
+    """Stands for a training that finds its run finished, once it has the run."""
+    with lease.acquire(store(run), TTL_S):
+        pass
+
+
+@ray.remote(num_cpus=0)
+class Owners:
+    """Stands for the trials' trainings, each of which takes its run as a real one does."""
+
+    def start(self, _: int, config: TrainConfig, *__: Any) -> "list[ray.ObjectRef[None]]":
+        return [_own.remote(uris.join(config.storage.uri, str(config.run)))]
+
+
+def test_a_trial_waits_for_another_drivers_training_of_it(tmp_path: Path, sweep: Store) -> None:
+    run, began = sweep.folder(layout.TRIALS, layout.trial_name(0)), threading.Event()
+
+    def hold() -> None:
+        with lease.acquire(run, TTL_S):
+            began.set()
+            time.sleep(4 * TTL_S)
+
+    with ThreadPoolExecutor(1) as pool, lease.acquire(sweep, 60) as held:
+        other = pool.submit(hold)
+        began.wait()
+        ours = replace(task(tmp_path, held.guard), trainings=Owners.remote())  # type: ignore[attr-defined]
+        trial.run({"number": 0}, ours)
+        other.result()
+    found, terms = trials.read(sweep, 0), lease.read(run)
+    assert found is not None
+    assert found.status == "done"
+    assert terms is not None
+    assert (terms.attempt, terms.released) == (2, True)

@@ -54,24 +54,39 @@ def labels(paths: Sequence[str]) -> list[int | None]:
     """The label of each file from the folder it lies in; ``None`` for one outside class folders.
 
     Raises:
-        ValueError: images lie in a folder that is no emotion's, or no file lies in one that is.
+        ValueError: images lie in a folder that is no emotion's or within another emotion's, or no
+            file lies in one that is.
     """
-    known: dict[str, int | None] = {}
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        name = folder.rpartition("/")[2]
-        if folder not in known:
-            known[folder] = _label(name)
-        if known[folder] is None and is_image(path) and name and name.lower() not in _SIDES:
-            raise ValueError(
-                f"data.uri must hold images in folders named for one of {', '.join(EMOTIONS)},"
-                f" got {folder!r}"
-            )
+    for folder in dict.fromkeys(_folder(path) for path in paths if is_image(path)):
+        _refuse_doubt(folder)
+    known = {folder: _label(_name(folder)) for folder in {_folder(path) for path in paths}}
     if not any(label is not None for label in known.values()):
         raise ValueError(
             "data.uri must hold images in folders named for emotions, got none that is"
         )
-    return [known[path.rpartition("/")[0]] for path in paths]
+    return [known[_folder(path)] for path in paths]
+
+
+def _refuse_doubt(folder: str) -> None:
+    """Refuses a folder of images that names no emotion, or that lies within another emotion's.
+
+    Digits number clips and subjects, too: below a class (``happy/1``) or another digit they leave
+    doubt; above a word (``1/happy``) they leave none.
+    """
+    *above, name = folder.split("/")
+    label = _label(name)
+    if label is None and name and name.lower() not in _SIDES:
+        raise ValueError(
+            f"data.uri must hold images in folders named for one of {', '.join(EMOTIONS)},"
+            f" got {folder!r}"
+        )
+    for other in above:
+        numbers = other.strip().isdigit() and not name.strip().isdigit()
+        if label is not None and not numbers and _label(other) not in (None, label):
+            raise ValueError(
+                "data.uri must hold images in folders that name one emotion,"
+                f" got {folder!r}, which names {other!r} and {name!r}"
+            )
 
 
 def _label(name: str) -> int | None:
@@ -79,6 +94,14 @@ def _label(name: str) -> int | None:
         return label_of(name)
     except ValueError:
         return None
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _name(folder: str) -> str:
+    return folder.rpartition("/")[2]
 
 
 def _side(path: str) -> str:

@@ -27,6 +27,30 @@ def test_an_unknown_class_is_refused_by_name() -> None:
         labels(["train/angry/0.png", "train/contempt/0.png"])
 
 
+@pytest.mark.parametrize(
+    ("folder", "two"),
+    [
+        ("happy/1", "'happy' and '1'"),
+        ("train/sad/clip/2", "'sad' and '2'"),
+        ("1/2", "'1' and '2'"),
+        ("happy/sad", "'happy' and 'sad'"),
+    ],
+)
+def test_a_folder_within_another_emotions_is_refused_by_both_names(folder: str, two: str) -> None:
+    with pytest.raises(ValueError, match="that name one emotion, got ") as caught:
+        labels(["angry/0.png", f"{folder}/0.png"])
+    assert str(caught.value) == (
+        f"data.uri must hold images in folders that name one emotion, got {folder!r},"
+        f" which names {two}"
+    )
+
+
+def test_folders_above_that_leave_no_doubt_are_let_be() -> None:
+    paths = ["train/3/0.png", "train/happy/1.png", "happy/happiness/x.png", "happy/3/x.png"]
+    assert labels([*paths, "1/happy/x.png", "7/3/x.png"]) == [3] * 6
+    assert labels(["sad/x.png", "sad/1/notes.txt"]) == [4, 1]  # what is no image is refused anyhow
+
+
 def test_a_folder_of_other_files_is_no_class() -> None:
     assert labels(["docs/licence.txt", "angry/0.png"]) == [None, 0]
 

@@ -1,7 +1,8 @@
 """URIs of storage: local paths and other schemes, told apart, joined, kept clean of secrets."""
 
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from typing import NoReturn
+from urllib.parse import parse_qsl, unquote
 
 from fer_ray.names import local_path
 from fer_ray.runs.faults import StorageError
@@ -32,17 +33,27 @@ def refuse_credentials(uri: str, setting: str) -> None:
     Raises:
         StorageError: there are some, or an option that may be one.
     """
-    parts = urlsplit(uri)
-    endpoint = dict(parse_qsl(parts.query)).get("endpoint_override", "")
-    unknown = set(dict(parse_qsl(parts.query))) - _OPTIONS
+    if is_local(uri):
+        return  # a path, whatever signs are in it
+    address, _, query = uri.partition("?")  # by hand: urlsplit hides what follows a "#"
+    scheme, _, rest = address.partition("://")
+    authority = unquote(rest.partition("/")[0])
+    if scheme == "gs":
+        authority = authority.removeprefix("anonymous@")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if ":" in authority or "@" in authority:
+        _refuse(setting, f"after {scheme}://")  # a secret may hold "/" and "@": none of it is told
+    if any("@" in text for option in options.items() for text in option):
+        _refuse(setting, "among its options")
+    unknown = set(options) - _OPTIONS
     if unknown:
         raise StorageError(
             f"{setting} must have no options but {', '.join(sorted(_OPTIONS))},"
             f" got {', '.join(sorted(unknown))}"
         )
-    anonymous = parts.scheme == "gs" and parts.netloc.startswith("anonymous@")
-    if ("@" in parts.netloc and not anonymous) or "@" in endpoint:
-        raise StorageError(
-            f"{setting} must hold no credentials (they belong in the environment),"
-            f" got some for {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        )
+
+
+def _refuse(setting: str, where: str) -> NoReturn:
+    raise StorageError(
+        f"{setting} must hold no credentials (they belong in the environment), got some {where}"
+    )

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fer_ray.config import TrainConfig
 from fer_ray.runs import storage
 from fer_ray.runs.faults import StorageError
 from fer_ray.runs.storage import store
+from fer_ray.runs.uris import refuse_credentials
+from fer_ray.settings import SettingsError, parse
 from tests.s3_server import S3
 
 
@@ -83,15 +86,64 @@ def test_a_user_who_may_nothing_is_denied(s3: S3, monkeypatch: pytest.MonkeyPatc
         "s3://AKIA1:hush@b/x",
         "s3://AKIA1@b/x",
         "gs://me:hush@b/x",
-        "s3://b/x?endpoint_override=u:hush@h",
+        "gs://anonymous@me:hush@b/x",
+        "s3://AKIA1:hu/sh@b/x",
+        "s3://AKIA1:hu?region=sh@b/x",
+        "s3://AKIA1:hu#sh@b/x",
+        "s3://AKIA1%3Ahush%40b/x",
+        "s3://b:hush/x",
     ],
 )
 def test_credentials_in_a_uri_are_refused_unrepeated(uri: str) -> None:
-    sentence = refusal(uri)
-    assert sentence == (
+    assert refusal(uri) == (
         "storage.uri must hold no credentials (they belong in the environment),"
-        f" got some for {uri[:5]}b"
+        f" got some after {uri[:5]}"
     )
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://b/x?endpoint_override=u:hush@h",
+        "s3://b/x?endpoint_override=u%3Ahush%40h",
+        "s3://b/x#1?endpoint_override=u:hush@h",
+        "s3://b/x?region=eu#&endpoint_override=u:hush@h",
+        "s3://AKIA1?hu=sh@b/x",
+        "s3://b/x?AKIA1:hush@h",
+    ],
+)
+def test_credentials_among_the_options_of_a_uri_are_refused_unrepeated(uri: str) -> None:
+    assert refusal(uri) == (
+        "storage.uri must hold no credentials (they belong in the environment),"
+        " got some among its options"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "runs", "blamed"),
+    [
+        ("s3://AKIA1:hush@b", "s3://AKIA1:hush@b/runs", "data.uri"),
+        ("s3://b?endpoint_override=AKIA1:hush@h", "s3://b/runs", "data.uri"),
+        ("s3://b", "s3://b/runs?endpoint_override=AKIA1:hush@h", "storage.uri"),
+    ],
+)
+def test_settings_that_are_refused_for_more_repeat_no_credentials_either(
+    data: str, runs: str, blamed: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(["--data.uri", data, "--storage.uri", runs], TrainConfig, "Trains.", "train")
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{blamed} must hold no credentials")
+    assert "AKIA1" not in sentence
+    assert "hush" not in sentence
+
+
+def test_a_bucket_in_brackets_is_refused_in_a_sentence() -> None:
+    assert "must be an address of storage, got s3://[bucket]/x" in refusal("s3://[bucket]/x")
+
+
+def test_a_path_on_this_machine_holds_no_credentials(tmp_path: Path) -> None:
+    refuse_credentials(f"{tmp_path}/who@where:me?x=1@2", "storage.uri")
 
 
 @pytest.mark.parametrize("uri", ["http://h/x", "s3://", "s3:/b/x", "hdfs://a:hush@h/x"])

@@ -2,6 +2,7 @@
 
 Aliases are refused: ten lines of them stand for gigabytes, or for a value that holds itself. Tags
 are: they choose constructors, which fail in ways of their own, and in other loaders run code.
+Repeated keys are: YAML forbids them (1.2.2, 3.2.1.1), and PyYAML keeps the last without a word.
 """
 
 import re
@@ -21,6 +22,20 @@ class _Loader(yaml.SafeLoader):
             what = "an alias (*)" if isinstance(event, yaml.AliasEvent) else "a tag (!)"
             raise yaml.YAMLError(f"it must hold plain values, got {what}{event.start_mark}")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        written = list(node.value)  # "<<" is taken out of it, and what it names put in
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        seen = set()
+        for key, _ in written:
+            merge = key.tag == "tag:yaml.org,2002:merge"
+            name = key.value if merge else self.construct_object(key)
+            if name in seen:
+                raise yaml.YAMLError(
+                    f"a key must stand once, got {name!r:.60} again{key.start_mark}"
+                )
+            seen.add(name)
+        return made
 
 
 def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:

@@ -67,6 +67,13 @@ def test_a_file_may_write_numbers_as_people_do(tmp_path: Path) -> None:
     assert (optimizer.learning_rate, optimizer.weight_decay) == (1e-4, 5e-4)
 
 
+def test_a_merged_sections_keys_may_stand_again(tmp_path: Path) -> None:
+    file = tmp_path / "merged.yaml"
+    file.write_text("data: {uri: 'demo:'}\ntraining: {<<: {epochs: 3, batch_size: 8}, epochs: 4}\n")
+    training = train("--config", str(file)).training
+    assert (training.epochs, training.batch_size) == (4, 8)
+
+
 def test_booleans_stand_bare_or_with_a_value() -> None:
     assert train("--verbose").verbose
     assert train("--verbose", "true").verbose
@@ -132,6 +139,11 @@ def test_what_is_wrong_is_said_in_one_sentence(flags: str, sentence: str) -> Non
         ("training: 3", "training is not a setting"),
         ("- a\n- b", "must hold sections of settings"),
         ("a: [", "must be YAML"),
+        (
+            "training: {epochs: 3}\ndata: {uri: 'demo:'}\ntraining: {batch_size: 9}",
+            "must be YAML: a key must stand once, got 'training' again in"
+            ' "<unicode string>", line 3, column 1',
+        ),
         ("run: 2026-13-45", "must be YAML"),
         ("a: !!python/object/apply:os.system [true]", "must be YAML"),
     ],

@@ -138,6 +138,17 @@ def wrong_settings() -> Cases:
     return cases
 
 
+def repeated_keys() -> Cases:
+    """Settings that are right but for a key that stands twice."""
+    texts = [
+        "seed: 1\nseed: 2",
+        "training: {epochs: 1}\nverbose: true\ntraining: {batch_size: 8}",
+        "training: {epochs: 1, 'epochs': 1}",
+        "training: {<<: {epochs: 1}, <<: {batch_size: 8}}",
+    ]
+    return {text: f"data: {{uri: 'demo:'}}\n{text}".encode() for text in texts}
+
+
 def no_yaml() -> Cases:
     """Other syntax, encodings and kinds of file."""
     texts = [
@@ -202,4 +213,4 @@ def no_yaml() -> Cases:
 
 
 def broken_yamls() -> Cases:
-    return bombs() | tags() | wrong_settings() | no_yaml()
+    return bombs() | tags() | wrong_settings() | repeated_keys() | no_yaml()

@@ -4,8 +4,10 @@ Everything that is wrong with an input as a whole is found here, before a task s
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -183,13 +185,36 @@ def _listed(there: Store) -> list[File]:
     try:
         infos = there.tried("readable", lambda: look(under))
         files = [_file(info, there.root) for info in infos if info.type == pafs.FileType.File]
-    except UnicodeDecodeError as error:
+        files += there.tried("readable", partial(_missing, there.root)) if there.local else []
+    except UnicodeError as error:
         raise ValueError(
             f"data.uri must hold files whose names are UTF-8, got others in {there.uri}"
         ) from error
     return sorted(
         (file for file in files if not folders.is_litter(file.name)), key=lambda file: file.name
     )
+
+
+def _missing(root: str) -> list[File]:
+    """Links under ``root`` whose target is missing, as empty files, which become refused rows.
+
+    Arrow's selector leaves out what it can't stat: of a half-fetched folder of git-annex or DVC,
+    the other half would vanish uncounted. Links to folders are followed, as Arrow follows them.
+    """
+    found, unseen = [], [root]
+    while unseen:
+        with os.scandir(unseen.pop()) as entries:
+            for entry in entries:
+                if folders.is_litter(entry.name):
+                    continue
+                target = Path(entry.path) if entry.is_symlink() else None  # only links are stat'ed
+                if target.is_dir() if target else entry.is_dir():
+                    unseen.append(entry.path)
+                elif target and not target.exists():
+                    name = entry.path[len(root.rstrip("/")) + 1 :]
+                    name.encode()  # raises where a name is not UTF-8
+                    found.append(File(os.devnull, name, 0, 0))
+    return found
 
 
 def _file(info: pafs.FileInfo, root: str) -> File:

@@ -123,6 +123,16 @@ def test_an_image_file_over_the_stated_bytes_is_refused_unread(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("ray_cluster")
+def test_a_link_whose_target_is_missing_is_a_refused_row(tmp_path: Path) -> None:
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "sad" / "1.png").write_bytes(encoded(FACES[0]))
+    (tmp_path / "sad" / "2.png").symlink_to("../.git/annex/objects/2.png")
+    table = read(tmp_path)
+    assert table["source"].to_pylist() == ["sad/1.png", "sad/2.png"]
+    assert table["reason"].to_pylist() == [None, "an image must not be empty, got 0 bytes"]
+
+
+@pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("group_rows", [1, 3, 100])
 def test_a_parquets_rows_do_not_depend_on_its_groups(tmp_path: Path, group_rows: int) -> None:
     faces = pa.table({"image": [encoded(face) for face in FACES], "label": LABELS})

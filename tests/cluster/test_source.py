@@ -68,6 +68,43 @@ def test_other_files_among_images_are_seen(tmp_path: Path) -> None:
     assert (source.kind, len(source.files)) == ("images", 2)
 
 
+def test_links_without_a_target_are_seen_as_empty_files(tmp_path: Path) -> None:
+    write(tmp_path, faces__sad__1_png="x", more__2_png="xy")
+    faces = tmp_path / "faces"
+    (faces / "happy").symlink_to(tmp_path / "more")
+    (tmp_path / "more" / "3.png").symlink_to("../.git/annex/objects/3")
+    (faces / "sad" / "4.png").symlink_to("4.png")  # to itself
+    (faces / "sad" / "5.png").symlink_to("1.png")
+    (faces / "sad" / ".6.png").symlink_to("nowhere")
+    before = fingerprint(str(faces))
+    assert [(file.name, file.size) for file in find(f"{faces}/").files] == [
+        ("happy/2.png", 2),
+        ("happy/3.png", 0),
+        ("sad/1.png", 1),
+        ("sad/4.png", 0),
+        ("sad/5.png", 1),
+    ]
+    check_source(str(faces))
+    write(tmp_path, _git__annex__objects__3="fetched")
+    assert fingerprint(str(faces)) != before
+
+
+def test_a_link_without_a_target_among_parquet_or_csv_is_refused_by_name(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [b"x"], "label": [0]}), tmp_path / "1.parquet")
+    check_source(str(tmp_path))
+    (tmp_path / "0.parquet").symlink_to("nowhere")
+    assert "must be Parquet that can be read (0.parquet)" in refusal(tmp_path)
+    write(tmp_path, csvs__1_csv="emotion,pixels\n0,7\n")
+    (tmp_path / "csvs" / "0.csv").symlink_to("nowhere")
+    assert "in 0.csv" in refusal(tmp_path / "csvs")
+
+
+def test_a_link_whose_name_is_not_utf_8_is_refused_without_a_target_too(tmp_path: Path) -> None:
+    write(tmp_path, sad__1_png="x")
+    (tmp_path / "sad" / os.fsdecode(b"\xff.png")).symlink_to("nowhere")
+    assert "files whose names are UTF-8" in refusal(tmp_path)
+
+
 def test_a_folder_of_csv_is_read_as_csv(tmp_path: Path) -> None:
     write(tmp_path, fer2013_csv="emotion,pixels\n0,1\n", README="x", fer2013_bib="x")
     source = find(str(tmp_path))

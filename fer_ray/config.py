@@ -126,8 +126,8 @@ class BalanceConfig(Section):
     max_class_bytes: int = Field(
         2**30,
         ge=1,
-        description="A class that SMOTE or the generator grows is gathered in one task; one of more"
-        " pixel bytes than this is refused.",
+        description="A class that SMOTE or the generator grows is gathered and made in one task; of"
+        " more pixel bytes than this in the end it is refused.",
     )
 
     @model_validator(mode="after")

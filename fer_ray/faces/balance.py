@@ -48,8 +48,8 @@ def plan(counts: Mapping[int, int], settings: BalanceConfig) -> dict[int, ClassP
     """What is to become of each class, by label, given ``{label: faces}``.
 
     Raises:
-        ValueError: a class that must grow is too small for its neighbours, or larger than one
-            task may gather.
+        ValueError: a class that must grow is too small for its neighbours, or becomes larger than
+            one task may hold.
     """
     generated = {
         label: settings.generator_target if count < settings.generator_below else count
@@ -66,11 +66,11 @@ def plan(counts: Mapping[int, int], settings: BalanceConfig) -> dict[int, ClassP
                 f"balance.neighbors must be less than the {one.generated} faces of"
                 f" {EMOTIONS[label]}, which SMOTE has to grow, got {settings.neighbors}"
             )
-        gathered = max(one.before, one.generated) * FACE_BYTES
-        if one.grows and gathered > settings.max_class_bytes:
+        grown = max(one.generated, one.after) * FACE_BYTES
+        if one.grows and grown > settings.max_class_bytes:
             raise ValueError(
-                f"balance.max_class_bytes must be at least the {gathered} bytes of"
-                f" {EMOTIONS[label]}, which has to grow, got {settings.max_class_bytes}"
+                f"balance.max_class_bytes must be at least the {grown} bytes that"
+                f" {EMOTIONS[label]} has to grow to, got {settings.max_class_bytes}"
             )
     return plans
 

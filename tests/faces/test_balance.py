@@ -48,17 +48,28 @@ def test_neighbors_not_below_a_class_that_grows_are_refused() -> None:
     assert balance.plan(COUNTS, balancing.model_copy(update={"target": 10}))
 
 
-@pytest.mark.parametrize("generator_below", [0, 20])
-def test_a_class_too_large_to_gather_is_refused_if_it_grows(generator_below: int) -> None:
+@pytest.mark.parametrize(
+    ("generator_below", "target", "grown"),
+    [(0, 12, 12), (20, 12, 20), (20, 25, 25), (0, "largest", 90)],
+)
+def test_a_class_is_refused_if_it_grows_to_more_than_one_task_may_hold(
+    generator_below: int, target: balance.Target, grown: int
+) -> None:
     balancing = BalanceConfig(
-        target=12, generator_below=generator_below, generator_target=20, neighbors=2
+        target=target, generator_below=generator_below, generator_target=20, neighbors=2
     )
-    most = (20 if generator_below else 10) * FACE_BYTES
+    most = grown * FACE_BYTES
     assert balance.plan(COUNTS, balancing.model_copy(update={"max_class_bytes": most}))
     with pytest.raises(
-        ValueError, match=f"balance.max_class_bytes must be at least the {most} bytes of anger"
+        ValueError,
+        match=f"balance.max_class_bytes must be at least the {most} bytes that anger has to grow to"
+        f", got {most - 1}$",
     ):
         balance.plan(COUNTS, balancing.model_copy(update={"max_class_bytes": most - 1}))
+
+
+def test_a_class_that_only_shrinks_may_be_of_any_size() -> None:
+    assert balance.plan(COUNTS, BalanceConfig(target=10, max_class_bytes=1))
 
 
 @given(seed=st.integers(0, 999), neighbors=st.integers(1, 7))

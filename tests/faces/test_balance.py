@@ -1,5 +1,7 @@
 """fer_ray.faces.balance: sizes, and what SMOTE and the generator may and may not make."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,6 +99,21 @@ def test_smote_agrees_with_imbalanced_learn_on_the_pixels(seed: int, count: int)
     made, _ = smote.smote(faces(9, seed), count, 4, seed)
     difference = np.abs(direct[10:] - made.reshape(count, -1))
     assert difference.max() <= 0.5 + 1e-4  # rounded, not truncated
+
+
+def test_smote_makes_any_number_of_faces_in_little_more_memory_than_theirs() -> None:
+    few = np.random.default_rng(0).integers(256, size=(9, 48, 48), dtype=np.uint8)
+    count = 20_001
+    flat = np.concatenate([few.reshape(9, -1), np.zeros((1, FACE_BYTES))]).astype(np.float32)
+    over = SMOTE(sampling_strategy={0: 9 + 1_300}, k_neighbors=4, random_state=3)
+    direct = over.fit_resample(flat, [0] * 9 + [1])[0][10:].reshape(-1, 48, 48)
+    assert np.abs(direct - smote.smote(few, 1_300, 4, 3)[0]).max() <= 0.5 + 1e-4
+    tracemalloc.start()
+    made, _ = smote.smote(few, count, 4, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(made) == count
+    assert peak < 2 * made.nbytes
 
 
 def test_a_face_drawn_towards_its_duplicate_is_that_face() -> None:

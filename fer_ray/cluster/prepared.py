@@ -9,13 +9,21 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from fer_ray.cluster.stream import Faces
 from fer_ray.faces.emotions import EMOTIONS
@@ -48,12 +56,18 @@ def _by_side_and_emotion(counts: dict[str, dict[str, int]]) -> dict[str, dict[st
     return counts
 
 
+def _in_sections(settings: dict[str, Any]) -> dict[str, Any]:
+    if any(isinstance(value, dict) == (name == "seed") for name, value in settings.items()):
+        raise ValueError("all but seed must be sections")
+    return settings
+
+
 class _Manifest(BaseModel):
     """What is read of a manifest, wherever it comes from."""
 
     model_config = ConfigDict(strict=True)
 
-    settings: dict[str, dict[str, JsonValue] | _Count]
+    settings: Annotated[dict[str, dict[str, JsonValue] | _Count], AfterValidator(_in_sections)]
     counts: Annotated[dict[str, dict[str, _Count]], AfterValidator(_by_side_and_emotion)]
     leaky: bool
     validation: str | None
@@ -62,6 +76,14 @@ class _Manifest(BaseModel):
     refused_rows: _Count
     content: str
     files: list[_File]
+
+    @model_validator(mode="after")
+    def _counts_its_files(self) -> Self:
+        for side, counts in self.counts.items():
+            rows = sum(file.rows for file in self.files if file.name.startswith(f"{side}/"))
+            if sum(counts.values()) != rows:
+                raise ValueError(f"counts of {side} must sum to its files' {rows} rows")
+        return self
 
 
 @dataclass(frozen=True)
@@ -193,6 +215,8 @@ def faces_of(content: bytes, rows: int) -> pa.Table:
         raise ValueError(f"it must hold {rows} faces, got {len(table)}, some without {empty}")
     if not pc.all(pc.is_in(table["label"], pa.array(range(len(EMOTIONS)), pa.int8()))).as_py():
         raise ValueError(f"its labels must be 0 to {len(EMOTIONS) - 1}, got others")
+    if not pc.all(pc.match_substring_regex(table["id"], "^[0-9a-f]{32}$")).as_py():
+        raise ValueError("its ids must be of 32 hex digits, got others")
     votes = table["votes"].drop_null()
     if len(votes) and (
         pc.any(pc.not_equal(pc.list_value_length(votes), len(ANSWERS))).as_py()

@@ -45,17 +45,18 @@ def checkpoint() -> dict[str, Any]:
 
 def dataset() -> dict[str, Any]:
     """The manifest of a whole dataset with one file, ``PART``."""
-    names = [f"{side}/part-00000.parquet" for side in ("train", "validation", "test")]
+    sides = ("train", "validation", "test")
+    names = [f"{side}/part-00000.parquet" for side in sides]
     return {
         "schema_version": 1,
         "source": {"uri": "demo:", "fingerprint": "0"},
         "settings": {"split": {"protocol": "hashed"}, "data": {}},
-        "counts": {side: dict.fromkeys(EMOTIONS, 1) for side in ("train", "validation", "test")},
+        "counts": {side: {name: int(name in EMOTIONS[:3]) for name in EMOTIONS} for side in sides},
         "leaky": False,
         "validation": None,
         "duplicates": {"groups": 0},
         "dropped": {"repeated": 0},
-        "rows": 21,
+        "rows": 9,
         "refused_rows": 0,
         "content": "0" * 64,
         "files": [promise(PART, name=name, rows=3, bytes=len(PART)) for name in names],
@@ -145,8 +146,7 @@ def broken_datasets() -> Cases:
             if (key, value) not in [("validation", None), ("schema_version", True)] and not (
                 (key in {"duplicates"} and isinstance(value, dict))
                 or (key in {"content", "validation"} and isinstance(value, str))
-                or (key == "settings" and value in ({}, {"a": 1}))
-                or (key == "files" and value == [])
+                or (key == "settings" and value == {})
                 or (key == "leaky" and value is True)
             ):
                 cases[f"{key} is {value!r:.20}"] = changed(whole, key, to=value)
@@ -162,7 +162,13 @@ def broken_datasets() -> Cases:
         cases[f"no counts of {side}"] = changed(whole, "counts", side, to=DELETE)
         cases[f"{side} of contempt"] = changed(whole, "counts", side, "contempt", to=1)
         cases[f"{side} of -1"] = changed(whole, "counts", side, "anger", to=-1)
+        cases[f"{side} of a face less"] = changed(whole, "counts", side, "anger", to=0)
+        cases[f"{side} of a face more"] = changed(whole, "counts", side, "neutral", to=1)
         cases[f"{side} of all"] = changed(whole, "counts", side, to={"all": 7})
+    for section in ("split", "data", "balance", "augment"):
+        cases[f"{section} is 3"] = changed(whole, "settings", section, to=3)
+    cases["a section of seed"] = changed(whole, "settings", "seed", to={"a": 1})
+    cases["rows of files"] = changed(whole, "files", 0, "rows", to=4)
     cases["a fourth side"] = changed(whole, "counts", "exam", to=dict.fromkeys(EMOTIONS, 1))
     for version in (0, 2, "1", [1], "1\n2", 1e300, "x" * 5000):
         cases[f"version {version!r:.20}"] = changed(whole, "schema_version", to=version)
@@ -182,6 +188,9 @@ def broken_parts() -> Cases:
     for name, kind in empty.items():
         column = pa.concat_arrays([good[name].combine_chunks()[:2].cast(kind), pa.nulls(1, kind)])
         cases[f"a missing {name}"] = parquet(good.set_column(place(name), name, column))
+    for text in ("", "x" * 32, "0x" + "1" * 30, "F" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n", "é"):
+        column = pa.array([*good["id"].to_pylist()[:2], text])
+        cases[f"id {text!r}"] = parquet(good.set_column(place("id"), "id", column))
     for name in good.column_names:
         cases[f"no column {name}"] = parquet(good.drop_columns(name))
         other = pa.array([1.5] * 3)

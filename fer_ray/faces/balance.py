@@ -49,7 +49,7 @@ def plan(counts: Mapping[int, int], settings: BalanceConfig) -> dict[int, ClassP
 
     Raises:
         ValueError: a class that must grow is too small for its neighbours, or becomes larger than
-            one task may hold.
+            one task may hold; one that must be weighed has no faces.
     """
     generated = {
         label: settings.generator_target if count < settings.generator_below else count
@@ -61,6 +61,11 @@ def plan(counts: Mapping[int, int], settings: BalanceConfig) -> dict[int, ClassP
         for label, count in counts.items()
     }
     for label, one in plans.items():
+        if settings.class_weights and not one.after:
+            raise ValueError(
+                "balance.class_weights must be false where a class has no faces, got true and no"
+                f" {EMOTIONS[label]}"
+            )
         if one.after > one.generated and one.generated <= settings.neighbors:
             raise ValueError(
                 f"balance.neighbors must be less than the {one.generated} faces of"

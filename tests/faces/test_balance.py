@@ -70,6 +70,17 @@ def test_a_class_is_refused_if_it_grows_to_more_than_one_task_may_hold(
         balance.plan(COUNTS, balancing.model_copy(update={"max_class_bytes": most - 1}))
 
 
+def test_weights_of_a_class_without_faces_are_refused() -> None:
+    counts = {**COUNTS, 3: 0}
+    assert balance.plan(counts, BalanceConfig())
+    with pytest.raises(
+        ValueError,
+        match=r"^balance.class_weights must be false where a class has no faces, got true and no"
+        " happiness$",
+    ):
+        balance.plan(counts, BalanceConfig(class_weights=True))
+
+
 def test_a_class_that_only_shrinks_may_be_of_any_size() -> None:
     assert balance.plan(COUNTS, BalanceConfig(target=10, max_class_bytes=1))
 

@@ -23,6 +23,7 @@ from fer_ray.faces import resampling
 from fer_ray.faces.balance import ClassPlan
 from fer_ray.faces.emotions import EMOTIONS
 from fer_ray.faces.rows import FACE_BYTES, SCHEMA, images_of
+from fer_ray.runs import layout
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,14 @@ def training_blocks(
     A dataset of the ``paper`` protocol was balanced before it was split, and is taken as it is.
 
     Raises:
-        ValueError: ``balance`` does not fit the classes; told before any face is read.
+        ValueError: ``balance`` does not fit the classes, told before any face is read; or the
+            files hold other faces than their manifest counts, which may be a stranger's.
     """
     before = {EMOTIONS.index(name): count for name, count in prepared.counts["train"].items()}
     settings = balance.model_copy(update={"target": "none", "generator_below": 0})
     plans = balance_faces.plan(before, settings if prepared.leaky else balance)
     blocks = list(side_blocks(prepared, "train").blocks)
+    _check_labels(prepared, before, blocks)
     if any(plan.after != plan.before for plan in plans.values()):
         rows = balanced(rows_of(blocks), plans, balance.neighbors, augment, seed)
         blocks = in_order(rows, sum(plan.after for plan in plans.values()))
@@ -71,6 +74,20 @@ def training_blocks(
         pixel_std=float(np.sqrt(square - mean**2)),
         class_weights=[weights[label] for label in sorted(weights)] if weights else None,
     )
+
+
+def _check_labels(
+    prepared: Prepared, counts: Mapping[int, int], blocks: Sequence["ray.ObjectRef[pa.Table]"]
+) -> None:
+    """Raises ``ValueError`` if ``blocks`` hold other classes than the manifest counts."""
+    each = ray.get([_labels.remote(block) for block in blocks])
+    found = sum(each, np.zeros(len(EMOTIONS), np.int64)).tolist()
+    for label, count in counts.items():
+        if found[label] != count:
+            raise ValueError(
+                f"{prepared.setting} must hold the {count} faces of {EMOTIONS[label]} to train on"
+                f" that its {layout.MANIFEST} counts, got {found[label]} in {prepared.uri}"
+            )
 
 
 def balanced(
@@ -128,6 +145,12 @@ class _Facts:
     rows: int
     labels: np.ndarray  # (7,) faces of each
     sums: np.ndarray  # (2,) of pixels and of their squares; integers, so that order is nothing
+
+
+@ray.remote
+def _labels(rows: pa.Table) -> np.ndarray:
+    """``(7,)`` int64 faces of each label."""
+    return np.bincount(rows["label"].to_numpy(), minlength=len(EMOTIONS))
 
 
 @ray.remote(num_returns=2)

@@ -1,6 +1,9 @@
 """fer_ray.cluster.balancing on real Ray: the training side alone, the same for any blocks."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -183,6 +186,22 @@ def test_settings_that_do_not_fit_the_classes_are_refused(dataset: Prepared) -> 
     tight = BalanceConfig(target="largest", neighbors=3, max_class_bytes=2304)
     with pytest.raises(ValueError, match=r"balance.max_class_bytes must be at least the"):
         training_blocks(dataset, tight, WARPS, seed=0)
+
+
+@pytest.mark.parametrize("target", ["none", "median"])
+def test_a_manifest_that_counts_other_classes_than_its_files_hold_is_refused(
+    dataset: Prepared, target: Literal["none", "median"]
+) -> None:
+    train = dict(dataset.counts["train"])
+    train |= {"fear": train["fear"] - 1, "sadness": train["sadness"] + 1}
+    counts = {**dataset.counts, "train": train}
+    other = replace(dataset, manifest={**dataset.manifest, "counts": counts}, setting="data.uri")
+    sentence = (
+        f"data.uri must hold the {train['fear']} faces of fear to train on that its manifest.json"
+        f" counts, got {train['fear'] + 1} in {dataset.uri}"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        training_blocks(other, BalanceConfig(target=target, neighbors=3), WARPS, seed=0)
 
 
 def test_a_dataset_of_the_paper_protocol_is_not_balanced_again(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from fer_ray.names import RunName, Uri
-from fer_ray.runs.uris import refuse_credentials
+from fer_ray.names import RunName, Uri, check_no_credentials
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -363,8 +362,8 @@ class PrepareConfig(JobConfig):
         if f"{self.storage.uri.partition('?')[0]}/".startswith(
             f"{self.data.uri.partition('?')[0].rstrip('/')}/"
         ):
-            refuse_credentials(self.data.uri, "data.uri")  # before the sentence that tells both
-            refuse_credentials(self.storage.uri, "storage.uri")
+            check_no_credentials(self.data.uri, "data.uri")  # before the sentence that tells both
+            check_no_credentials(self.storage.uri, "storage.uri")
             raise ValueError(
                 f"storage.uri must lie outside data.uri ({self.data.uri}), got {self.storage.uri}:"
                 " what is written there would be read as faces"

@@ -6,6 +6,7 @@ A path is made absolute where it was typed, as jobs run in other folders and on 
 import os
 import re
 from typing import Annotated
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import AfterValidator
 
@@ -24,6 +25,34 @@ def absolute(uri: str) -> str:
     """``uri`` as any process reads it: a path from the root, or another scheme's URI as it is."""
     path = local_path(uri)
     return uri if path is None else os.path.abspath(os.path.expanduser(path))
+
+
+def check_no_credentials(uri: str, setting: str) -> None:
+    """Return if ``uri`` holds nothing that may be a secret.
+
+    No bucket's name has a colon or an at sign, and a secret may hold all but the first: none of
+    what follows one of them is told.
+
+    Raises:
+        ValueError: it may hold one.
+    """
+    if local_path(uri) is not None:
+        return  # a path, whatever signs are in it
+    address, _, query = uri.partition("?")  # by hand: urlsplit hides what follows a "#"
+    scheme, _, rest = address.partition("://")
+    authority = unquote(rest.partition("/")[0])
+    if scheme == "gs":
+        authority = authority.removeprefix("anonymous@")
+    options = parse_qsl(query, keep_blank_values=True)
+    where = None
+    if ":" in authority or "@" in authority:
+        where = f"after {scheme}://"
+    elif any("@" in text for option in options for text in option):
+        where = "among its options"
+    if where:
+        raise ValueError(
+            f"{setting} must hold no credentials (they belong in the environment), got some {where}"
+        )
 
 
 def _as_run_name(name: str | None) -> str | None:

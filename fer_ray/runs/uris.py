@@ -1,10 +1,9 @@
 """URIs of storage: local paths and other schemes, told apart, joined, kept clean of secrets."""
 
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
-from fer_ray.names import local_path
+from fer_ray.names import check_no_credentials, local_path
 from fer_ray.runs.faults import StorageError
 
 _OPTIONS = {"endpoint_override", "region", "scheme"}  # of a URI; none of them is a secret
@@ -34,26 +33,15 @@ def refuse_credentials(uri: str, setting: str) -> None:
         StorageError: there are some, or an option that may be one.
     """
     if is_local(uri):
-        return  # a path, whatever signs are in it
-    address, _, query = uri.partition("?")  # by hand: urlsplit hides what follows a "#"
-    scheme, _, rest = address.partition("://")
-    authority = unquote(rest.partition("/")[0])
-    if scheme == "gs":
-        authority = authority.removeprefix("anonymous@")
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    if ":" in authority or "@" in authority:
-        _refuse(setting, f"after {scheme}://")  # a secret may hold "/" and "@": none of it is told
-    if any("@" in text for option in options.items() for text in option):
-        _refuse(setting, "among its options")
-    unknown = set(options) - _OPTIONS
+        return
+    try:
+        check_no_credentials(uri, setting)
+    except ValueError as error:
+        raise StorageError(str(error)) from None
+    unknown = {name for name, _ in parse_qsl(uri.partition("?")[2], keep_blank_values=True)}
+    unknown -= _OPTIONS
     if unknown:
         raise StorageError(
             f"{setting} must have no options but {', '.join(sorted(_OPTIONS))},"
             f" got {', '.join(sorted(unknown))}"
         )
-
-
-def _refuse(setting: str, where: str) -> NoReturn:
-    raise StorageError(
-        f"{setting} must hold no credentials (they belong in the environment), got some {where}"
-    )

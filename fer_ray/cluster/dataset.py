@@ -18,7 +18,8 @@ import ray
 
 from fer_ray.cluster import reading, source
 from fer_ray.cluster.balancing import balanced
-from fer_ray.cluster.prepared import Prepared, discard, is_prepared, open_prepared, write_part
+from fer_ray.cluster.parts import discard, write_part
+from fer_ray.cluster.prepared import Prepared, is_prepared, open_prepared
 from fer_ray.cluster.ranges import in_order, rows_of
 from fer_ray.config import PrepareConfig, SplitConfig
 from fer_ray.faces import balance, sides, split

@@ -78,7 +78,7 @@ def fit(config: TrainConfig, part: Part | None = None) -> Outcome:
 
 def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None) -> Outcome:
     """The run's work, on a cluster that has room for it."""
-    data = part.data if part else dataset.prepare(config)
+    data = part.data if part else _begun_with(run) or dataset.prepare(config)
     training = (
         part.faces
         if part
@@ -111,6 +111,19 @@ def _fit(config: TrainConfig, run: storage.Store, held: Lease, part: Part | None
             ray.get(writing.remote(run.uri, epochs))
         sides = ("validation",) if part else ("validation", "test")
         return finish(work, run, data, progress, facts, epochs, (training.faces, plan), sides)
+
+
+def _begun_with(run: storage.Store) -> prepared.Prepared | None:
+    """The dataset that the run was begun with; ``None`` where none was, or it is not there.
+
+    What lies at ``data.uri`` may have grown since, which is for other runs.
+    """
+    begun = record.read_document(run, layout.DATA)
+    if begun is None or not prepared.is_prepared(begun["dataset"], "storage.uri"):
+        return None
+    logger.info("going on with the faces of %s", begun["dataset"])
+    data = prepared.open_prepared(begun["dataset"], "storage.uri")
+    return data if data.manifest["content"] == begun["content"] else None
 
 
 def work_of(

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from fer_ray.cluster import reading
+from fer_ray.cluster import reading, training
 from fer_ray.cluster.dataset import finished, prepare
-from fer_ray.cluster.prepared import Prepared, discard
+from fer_ray.cluster.parts import discard
+from fer_ray.cluster.prepared import Prepared
+from fer_ray.faces import demo
 from fer_ray.runs import lease
 from fer_ray.runs.layout import MANIFEST
 from fer_ray.runs.storage import store
+from tests.cluster.once import settings as tiny
 from tests.cluster.raw_faces import (
     COUNT,
     LABELS,
@@ -105,3 +108,28 @@ def test_what_could_not_be_written_whole_is_discarded_unless_it_is_anothers(
         discard(folder.uri, held.guard.check)
     left = [entry.key for entry in folder.listing() if "lease" not in entry.key]
     assert left == [MANIFEST]
+
+
+def test_a_run_goes_on_with_the_faces_that_it_began_with(tmp_path: Path) -> None:
+    images, labels = demo.draw(0, 700, 0)
+    usages = ["Training"] * 500 + ["PublicTest"] * 100 + ["PrivateTest"] * 100
+    source = write_faces(
+        tmp_path / "faces.parquet", images[:600], labels[:600].tolist(), usages[:600]
+    )
+    once = tiny(
+        tmp_path / "runs",
+        "one",
+        data={"uri": source},
+        split={"protocol": "official"},
+        training={"epochs": 1},
+    )
+    began_with = prepare(once)
+    facts = {"dataset": began_with.uri, "content": began_with.manifest["content"]}
+    training.begin(store(f"{tmp_path}/runs/one"), once, facts)
+    write_faces(tmp_path / "faces.parquet", images, labels.tolist(), usages)  # more have come
+    outcome = training.fit(once)
+    assert outcome.status == "done"
+    told = outcome.model_dump()
+    assert told["content"] == began_with.manifest["content"]
+    assert told["counts"] == began_with.manifest["counts"]
+    assert finished(once) is None

@@ -191,11 +191,12 @@ def test_two_workers_lose_as_one_does_without_batch_norm_and_dropout(
     assert "(leaky)" in log
 
 
-def test_a_run_whose_data_changed_is_refused(storage: Path) -> None:
+def test_a_run_whose_dataset_is_gone_and_whose_data_changed_is_refused(storage: Path) -> None:
     config = settings(storage, "changed")
     run = store(str(storage / "changed"))
     record.write_config(run, config)
-    record.write_document(run, layout.DATA, {"content": "of other faces"})
+    gone = {"dataset": f"{storage}/datasets/gone", "content": "of other faces"}
+    record.write_document(run, layout.DATA, gone)
     with pytest.raises(ValueError, match=r"data\.uri must hold the faces that run changed began"):
         training.fit(config)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from fer_ray import plain_yaml
-from fer_ray.cluster.prepared import write_part
+from fer_ray.cluster.parts import write_part
 from fer_ray.config import ModelConfig, TrainConfig
 from fer_ray.network import export, vgg19
 from fer_ray.runs import arrays, checkpoint, metrics, record

@@ -76,7 +76,7 @@ def forgetful(schedule: Schedule) -> Schedule:
 def silent(schedule: Schedule) -> Schedule:
     """A refusal leaves no document and no page."""
 
-    def told(config: Any, run: Any, entry: Any, outcome: Any) -> Any:
+    def told(config: Any, run: Any, entry: Any, outcome: Any, _: Any) -> Any:
         where = {"run": config.run, "uri": run.uri, "champion": novelty.named(entry)}
         return outcome.model_copy(update=where)
 

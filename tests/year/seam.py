@@ -76,9 +76,9 @@ def _session(verbose: bool) -> Iterator[None]:
     yield
 
 
-def _read(config: PrepareConfig) -> "dataset._Read":
+def _read(config: PrepareConfig, found: "source.Source | None") -> "dataset._Read":
+    assert found is not None
     uri = str(config.data.uri)
-    found = source.find(uri)
     tables = []
     for file in found.files:
         counts = source.parquet_groups(found.store, file)

@@ -25,6 +25,7 @@ from fer_ray.runs.patience import again
 from fer_ray.runs.uris import is_local, join, refuse_credentials
 
 _PART = re.compile(r"(.*/)?\.[^/]*\.[0-9a-f]{16}\.part")  # what a killed local write leaves
+_BUCKET = re.compile(r"(anonymous@)?[A-Za-z0-9][A-Za-z0-9._-]*")
 # Keys may hold what a URI may not: spaces, accents, '#'. An escape (%20) stays one.
 _ALLOWED = "/%@:!$&'()*+,;=~"
 
@@ -187,6 +188,9 @@ def store(uri: str, setting: str = "storage.uri") -> Store:
         known = "a path, file:///FOLDER, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
         raise StorageError(f"{setting} must be {known}, got {shown.rpartition('@')[2]}")
     refuse_credentials(uri, setting)
+    if not _BUCKET.fullmatch(rest.partition("/")[0]):  # else it would be waited for, as a host
+        signs = "letters, digits, dots, dashes and underscores"
+        raise StorageError(f"{setting} must name a bucket, of {signs}, got {shown}")
     query = uri.partition("?")[2]
     # A small object is one request with a delayed open; without, it is three.
     extra = {"s3": "allow_delayed_open=true", "gs": "retry_limit_seconds=60"}[scheme]

@@ -138,8 +138,12 @@ def test_settings_that_are_refused_for_more_repeat_no_credentials_either(
     assert "hush" not in sentence
 
 
-def test_a_bucket_in_brackets_is_refused_in_a_sentence() -> None:
-    assert "must be an address of storage, got s3://[bucket]/x" in refusal("s3://[bucket]/x")
+@pytest.mark.parametrize("bucket", ["[bucket]", "a bucket", "bückét"])
+def test_a_bucket_of_other_signs_is_refused_at_once(bucket: str) -> None:
+    assert refusal(f"s3://{bucket}/x") == (
+        "storage.uri must name a bucket, of letters, digits, dots, dashes and underscores,"
+        f" got s3://{bucket}/x"
+    )
 
 
 def test_a_path_on_this_machine_holds_no_credentials(tmp_path: Path) -> None:

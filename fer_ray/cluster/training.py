@@ -121,9 +121,11 @@ def _begun_with(run: storage.Store) -> prepared.Prepared | None:
     begun = record.read_document(run, layout.DATA)
     if begun is None or not prepared.is_prepared(begun["dataset"], "storage.uri"):
         return None
-    logger.info("going on with the faces of %s", begun["dataset"])
     data = prepared.open_prepared(begun["dataset"], "storage.uri")
-    return data if data.manifest["content"] == begun["content"] else None
+    if data.manifest["content"] != begun["content"]:
+        return None
+    logger.info("going on with the faces of %s", data.uri)
+    return data
 
 
 def work_of(
@@ -182,7 +184,7 @@ def learn(
     training = work.config.training
     if progress.step:
         logger.info("going on from step %d of %d", progress.step, work.last_step)
-    metrics.forget(run.guarded(held.guard.check), progress.step, held.guard.check)
+    metrics.forget(run, progress.step, held.guard.check)
     seen = epochs_after(progress.step, work.count, training.batch_size)
     with watching.watching(run, training, seen, tell):
         workers.run_to_end(work, faces, plan, held)

@@ -47,10 +47,11 @@ def forget(run: Store, last_step: int, may: Callable[[], None]) -> None:
         last_step: of the checkpoint that is gone on from.
         may: raises if the run is another's meanwhile, whose epochs these may be; asked before each.
     """
+    ours = run.guarded(may)
     for epoch in read_all(run):
         if epoch["step"] > last_step:
             may()
-            run.delete_file(epoch_metrics(epoch["epoch"]))
+            ours.delete_file(epoch_metrics(epoch["epoch"]))
 
 
 def compose(run: Store, last_step: int) -> list[dict[str, Any]]:

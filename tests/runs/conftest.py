@@ -14,9 +14,7 @@ from fer_ray.runs.storage import Store, store
 @pytest.fixture(params=["local", "s3", "swift"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty run folder, on this machine's disk and on two real S3 servers of their own kinds."""
-    if request.param == "local":
-        return store(f"{tmp_path}/runs/one")
-    return store(f"s3://{request.getfixturevalue(request.param).bucket()}/runs/one")
+    return _runs(request, tmp_path).folder("one")
 
 
 @pytest.fixture
@@ -28,6 +26,11 @@ def local_run(tmp_path: Path) -> Store:
 @pytest.fixture(params=["local", "s3"])
 def runs(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty folder for runs, on this machine's disk, on S3 or, if asked for, on swift."""
+    return _runs(request, tmp_path)
+
+
+def _runs(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty folder for runs on the storage that the test is given."""
     if request.param == "local":
         return store(f"{tmp_path}/runs")
     return store(f"s3://{request.getfixturevalue(request.param).bucket()}/runs")
